@@ -1,0 +1,38 @@
+// The tags code of a consume queue unit: Java's hash of the tag, or, in the schedule topic, the time at which the message is due
+// (Java: CommitLog.checkMessageAndReturnSize).
+
+import { javaStringHash } from '../../base/java-string-hash.ts';
+import { getProperty, PropertyName } from '../../model/message-properties.ts';
+import { SCHEDULE_TOPIC } from '../../model/names.ts';
+import type { DelayLevels } from './delay-levels.ts';
+
+/** Hashes remembered before the memory is emptied; tags are few in practice, and a hash is cheap to make again. */
+const REMEMBERED_TAGS_MAX = 10_000;
+
+export class TagsCodes {
+  readonly #delayLevels: DelayLevels;
+  readonly #hashes = new Map<string, number>();
+
+  constructor(delayLevels: DelayLevels) {
+    this.#delayLevels = delayLevels;
+  }
+
+  /** 0 for a message without a tag. */
+  of(topic: string, properties: string, storeTimestampMs: number): number {
+    if (topic === SCHEDULE_TOPIC) {
+      const level = Number(getProperty(properties, PropertyName.DELAY) ?? '0');
+      if (Number.isInteger(level) && level > 0) return storeTimestampMs + this.#delayLevels.delayMsOf(level);
+    }
+    const tags = getProperty(properties, PropertyName.TAGS);
+    return tags === undefined ? 0 : this.#hashOf(tags);
+  }
+
+  #hashOf(tags: string): number {
+    const known = this.#hashes.get(tags);
+    if (known !== undefined) return known;
+    if (this.#hashes.size >= REMEMBERED_TAGS_MAX) this.#hashes.clear();
+    const hash = javaStringHash(tags);
+    this.#hashes.set(tags, hash);
+    return hash;
+  }
+}
