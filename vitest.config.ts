@@ -1,0 +1,12 @@
+/** The tests that `npm test` runs: everything that needs neither a JVM nor many minutes. */
+
+import { configDefaults, defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'test/**/*.interop.test.ts', 'test/**/*.slow.crash.test.ts'],
+    env: { COMETMQ_VERIFY: '1' },
+    pool: 'forks',
+  },
+});
