@@ -1,9 +1,22 @@
 // The server side of Remoting: listens, keeps the connections, and hands each request to the handler of its code.
 
-import type { Clock } from '../../base/clock.ts';
+import { createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+
+import { assert } from '../../base/assert.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { describeError, errorCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { SerializeType } from '../protocol/remoting-command.ts';
+import { RemotingError } from '../protocol/remoting-errors.ts';
 import type { Connection, RequestHandler } from './connection.ts';
+import { RateLimitedLog } from './rate-limited-log.ts';
+import { defaultRemotingLimits } from './remoting-settings.ts';
 import type { RemotingLimits } from './remoting-settings.ts';
+import { RequestDispatcher } from './request-dispatcher.ts';
+import { SocketConnection } from './socket-connection.ts';
+import type { ConnectionContext } from './socket-connection.ts';
+import { WriteSlabPool } from './write-slab.ts';
 
 export interface RemotingServerOptions {
   /** For log lines and error messages: 'broker', 'name server'. */
@@ -14,8 +27,10 @@ export interface RemotingServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<RemotingLimits>;
-  /** By request code. */
+  /** By request code. Others are answered with "not supported". */
   readonly handlers: ReadonlyMap<number, RequestHandler>;
+  /** Of our responses and requests; JSON by default. */
+  readonly serializeType?: SerializeType;
   readonly onConnectionClosed?: (connection: Connection) => void;
 }
 
@@ -24,13 +39,136 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export interface RemotingServer {
+const BACKLOG = 1024;
+/** How long a stop waits for peers to take their last answers. */
+const STOP_GRACE_MS = 1000;
+
+export class RemotingServer {
+  readonly #options: RemotingServerOptions;
+  readonly #limits: RemotingLimits;
+  readonly #context: ConnectionContext;
+  readonly #connections = new Set<SocketConnection>();
+  readonly #sweepIntervalMs: number;
+  #server: Server | undefined;
+  #address: ListenAddress | undefined;
+  #sweepTimer: Timer | undefined;
+
+  constructor(options: RemotingServerOptions) {
+    const { clock, logger, handlers } = options;
+    this.#options = options;
+    this.#limits = { ...defaultRemotingLimits, ...options.limits };
+    const log = new RateLimitedLog(logger, clock);
+    this.#context = {
+      clock,
+      log,
+      limits: this.#limits,
+      dispatcher: new RequestDispatcher(handlers, log),
+      slabs: new WriteSlabPool(),
+      serializeType: options.serializeType ?? 'JSON',
+      sweep: { count: 0 },
+    };
+    const shortestMs = Math.min(this.#limits.idleTimeoutMs, this.#limits.firstFrameTimeoutMs);
+    this.#sweepIntervalMs = Math.min(1000, Math.max(10, shortestMs / 4));
+  }
+
   /** Where it listens; only between start and stop. */
-  readonly address: ListenAddress;
-  readonly connectionCount: number;
-  connections(): Iterable<Connection>;
+  get address(): ListenAddress {
+    assert(this.#address !== undefined, 'a remoting server has an address while it is started');
+    return this.#address;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  connections(): Iterable<Connection> {
+    return this.#connections;
+  }
+
   /** Resolves when the port answers. Throws RemotingError ERR_REMOTING_ADDRESS_IN_USE or ERR_REMOTING_LISTEN. */
-  start(): Promise<ListenAddress>;
+  async start(): Promise<ListenAddress> {
+    assert(this.#server === undefined, 'a remoting server is started once');
+    const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
+    this.#server = server;
+    await this.#listen(server);
+    const bound = server.address();
+    assert(typeof bound === 'object' && bound !== null, 'a listening TCP server has an address');
+    this.#address = { host: this.#options.listenHost, port: bound.port };
+    this.#planSweep();
+    return this.#address;
+  }
+
   /** Stops listening, sends what is already answered and closes the connections. */
-  stop(): Promise<void>;
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined || this.#address === undefined) return;
+    this.#address = undefined;
+    this.#sweepTimer?.cancel();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const connection of this.#connections) connection.end('the server stops');
+    const grace = this.#options.clock.schedule(STOP_GRACE_MS, () => {
+      for (const connection of this.#connections) connection.close('the server stops');
+    });
+    await closed;
+    grace.cancel();
+  }
+
+  #listen(server: Server): Promise<void> {
+    const { listenHost: host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      const refuse = (cause: Error): void => reject(this.#listenError(cause));
+      server.once('error', refuse);
+      server.listen({ host, port, backlog: BACKLOG }, () => {
+        server.off('error', refuse);
+        // Accepting can fail later, for want of file descriptors; those that are connected go on.
+        server.on('error', (error) => this.#context.log.warn('remoting.accept.failed', { error: error.message }));
+        resolve();
+      });
+    });
+  }
+
+  #listenError(cause: Error): RemotingError {
+    const { name, listenHost, port } = this.#options;
+    const facts = { name, host: listenHost, port };
+    if (errorCode(cause) === 'EADDRINUSE') {
+      const message =
+        `Port ${port} on ${listenHost}, which the ${name} wants, is taken: ` +
+        'end the program that uses it, or choose another port.';
+      return new RemotingError('ERR_REMOTING_ADDRESS_IN_USE', message, facts, { cause });
+    }
+    const message =
+      `The ${name} can't listen on ${listenHost}, port ${port} (${describeError(cause)}): ` +
+      'choose an address of this machine and a port that this user may open.';
+    return new RemotingError('ERR_REMOTING_LISTEN', message, facts, { cause });
+  }
+
+  #accept(socket: Socket): void {
+    const { connectionCountMax } = this.#limits;
+    if (this.#connections.size >= connectionCountMax) {
+      this.#context.log.warn('remoting.connection.refused', { peer: socket.remoteAddress, connectionCountMax });
+      socket.destroy();
+      return;
+    }
+    const connection = new SocketConnection(socket, this.#context);
+    this.#connections.add(connection);
+    connection.onClose(() => {
+      this.#connections.delete(connection);
+      this.#options.logger.debug('remoting.connection.closed', {
+        peer: connection.remoteAddress,
+        reason: connection.closeReason,
+      });
+      this.#options.onConnectionClosed?.(connection);
+    });
+  }
+
+  /** One timer for all connections. */
+  #planSweep(): void {
+    this.#sweepTimer = this.#options.clock.schedule(this.#sweepIntervalMs, () => {
+      this.#context.sweep.count++;
+      const maxSweepsIdle = Math.ceil(this.#limits.idleTimeoutMs / this.#sweepIntervalMs);
+      const maxSweepsToFirstFrame = Math.ceil(this.#limits.firstFrameTimeoutMs / this.#sweepIntervalMs);
+      for (const connection of this.#connections) connection.checkIdle(maxSweepsIdle, maxSweepsToFirstFrame);
+      this.#planSweep();
+    });
+  }
 }

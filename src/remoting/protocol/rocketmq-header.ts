@@ -1,0 +1,125 @@
+// The binary form of a header (serialize type 1, ROCKETMQ), which clients use when told to.
+//
+// | size | field | type | notes |
+// |------|-------|------|-------|
+// | 2 | code | int16 | larger codes arrive cut: see restoreTruncatedCode |
+// | 1 | language | uint8 | LanguageCode |
+// | 2 | version | int16 | |
+// | 4 | opaque | int32 | |
+// | 4 | flag | int32 | |
+// | 4 + n | remark | int32 length, UTF-8 | length 0 is null |
+// | 4 | extFieldsLength | int32 | bytes of all entries |
+// | 2 + n | name | int16 length, UTF-8 | once per entry |
+// | 4 + n | value | int32 length, UTF-8 | once per entry; length 0 is null: the field counts as absent |
+
+import { ExtFields, noExtFields } from './ext-fields.ts';
+import type { OutgoingHeader } from './json-header.ts';
+import { LanguageCode, languageOfCode } from './language-code.ts';
+import { CommandFlag, REMOTING_VERSION } from './remoting-command.ts';
+import type { CommandHeader } from './remoting-command.ts';
+import { RemotingError } from './remoting-errors.ts';
+import { restoreTruncatedCode } from './request-code.ts';
+
+const FIXED_SIZE = 13;
+const CODE_MAX = 0x7fff;
+const NAME_LENGTH_MAX = 0x7fff;
+
+/** Decodes `bytes[start, end)`. Throws RemotingError ERR_REMOTING_MALFORMED_FRAME. */
+export function decodeRocketmqHeader(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  extFieldCountMax: number,
+): CommandHeader {
+  if (end - start < FIXED_SIZE + 8) throw malformed('The binary header is too short.');
+  const code = bytes.readInt16BE(start);
+  const flag = bytes.readInt32BE(start + 9);
+  const remark = readText(bytes, start + FIXED_SIZE, 4, end);
+  const extLengthAt = remark.next;
+  if (extLengthAt + 4 > end) throw malformed('The binary header ends before its ext fields.');
+  const extLength = bytes.readInt32BE(extLengthAt);
+  const extEnd = extLengthAt + 4 + extLength;
+  if (extLength < 0 || extEnd > end) throw malformed('The ext fields do not fit the binary header.');
+  return {
+    code: (flag & CommandFlag.RESPONSE) === 0 ? restoreTruncatedCode(code) : code,
+    language: languageOfCode(bytes[start + 2] as number),
+    version: bytes.readInt16BE(start + 3),
+    opaque: bytes.readInt32BE(start + 5),
+    flag,
+    remark: remark.text === '' ? undefined : remark.text,
+    extFields: extLength === 0 ? noExtFields : readExtFields(bytes, extLengthAt + 4, extEnd, extFieldCountMax),
+  };
+}
+
+function readExtFields(bytes: Buffer, start: number, end: number, extFieldCountMax: number): ExtFields {
+  const flat: string[] = [];
+  let count = 0;
+  for (let at = start; at < end;) {
+    const name = readText(bytes, at, 2, end);
+    const value = readText(bytes, name.next, 4, end);
+    at = value.next;
+    count++;
+    if (count > extFieldCountMax) throw malformed(`The header has more than ${extFieldCountMax} ext fields.`);
+    if (value.text !== '') flat.push(name.text, value.text);
+  }
+  return new ExtFields(flat);
+}
+
+function readText(bytes: Buffer, at: number, lengthSize: 2 | 4, end: number): { text: string; next: number } {
+  const from = at + lengthSize;
+  if (from > end) throw malformed('The binary header ends inside a length.');
+  const length = lengthSize === 2 ? bytes.readInt16BE(at) : bytes.readInt32BE(at);
+  if (length < 0 || from + length > end) throw malformed('A text does not fit the binary header.');
+  return { text: bytes.toString('utf8', from, from + length), next: from + length };
+}
+
+function malformed(message: string): RemotingError {
+  return new RemotingError('ERR_REMOTING_MALFORMED_FRAME', message);
+}
+
+/** Codes beyond 16 bits do not. */
+export function fitsRocketmqHeader(header: OutgoingHeader): boolean {
+  return header.code >= -CODE_MAX && header.code <= CODE_MAX;
+}
+
+/** Throws RemotingError ERR_REMOTING_NOT_ENCODABLE for a code beyond 16 bits or a name beyond 32,767 bytes. */
+export function encodeRocketmqHeader(header: OutgoingHeader): Buffer {
+  if (!fitsRocketmqHeader(header)) {
+    throw new RemotingError(
+      'ERR_REMOTING_NOT_ENCODABLE',
+      `Code ${header.code} does not fit a binary header: send it with a JSON header.`,
+    );
+  }
+  const fixed = Buffer.alloc(FIXED_SIZE);
+  fixed.writeInt16BE(header.code, 0);
+  fixed.writeUInt8(LanguageCode.JAVA, 2);
+  fixed.writeInt16BE(REMOTING_VERSION, 3);
+  fixed.writeInt32BE(header.opaque, 5);
+  fixed.writeInt32BE(header.flag, 9);
+  const entries = encodeExtFields(header.extFields);
+  const extLength = Buffer.alloc(4);
+  extLength.writeInt32BE(entries.length, 0);
+  return Buffer.concat([fixed, encodeText(header.remark ?? '', 4), extLength, entries]);
+}
+
+function encodeExtFields(fields: OutgoingHeader['extFields']): Buffer {
+  const parts: Buffer[] = [];
+  for (const [name, value] of Object.entries(fields ?? {})) {
+    if (value !== undefined) parts.push(encodeText(name, 2), encodeText(String(value), 4));
+  }
+  return Buffer.concat(parts);
+}
+
+function encodeText(text: string, lengthSize: 2 | 4): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  const encoded = Buffer.alloc(lengthSize + bytes.length);
+  if (lengthSize === 4) {
+    encoded.writeInt32BE(bytes.length, 0);
+  } else if (bytes.length > NAME_LENGTH_MAX) {
+    throw new RemotingError('ERR_REMOTING_NOT_ENCODABLE', 'The name of an ext field is longer than 32,767 bytes.');
+  } else {
+    encoded.writeInt16BE(bytes.length, 0);
+  }
+  encoded.set(bytes, lengthSize);
+  return encoded;
+}
