@@ -20,7 +20,12 @@ export interface FileOperation {
 export function fileSystemProblem(errno: string, operation: FileOperation, cause?: unknown): FileSystemError {
   const { doing, ...facts } = operation;
   const details = { ...facts, errno };
-  return new FileSystemError(codeOf(errno), sentenceOf(errno, operation), details, cause === undefined ? {} : { cause });
+  return new FileSystemError(
+    codeOf(errno),
+    sentenceOf(errno, operation),
+    details,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 function codeOf(errno: string): FileSystemErrorCode {
