@@ -1,0 +1,72 @@
+// topics.json: Java's TopicConfigSerializeWrapper.
+
+import { QUEUE_ID_MAX, topicNameProblem } from '../../model/names.ts';
+import { topicConfig, type TopicConfig } from '../../model/topic-config.ts';
+import {
+  isObject,
+  joinPieces,
+  membersOf,
+  parseDataVersion,
+  prettyJson,
+  type ConfigContent,
+  type JsonObject,
+  type SkippedEntry,
+} from './config-json.ts';
+import type { TopicTable } from './topic-table.ts';
+
+export class TopicsJson implements ConfigContent {
+  readonly fileName = 'topics.json';
+  readonly tableName = 'topicConfigTable';
+  readonly #topics: TopicTable;
+
+  constructor(topics: TopicTable) {
+    this.#topics = topics;
+  }
+
+  importFrom(root: JsonObject): readonly SkippedEntry[] {
+    const skipped: SkippedEntry[] = [];
+    const configs = new Map<string, TopicConfig>();
+    for (const [name, value] of membersOf(root, this.tableName)) {
+      const config = parseTopicConfig(name, value);
+      if (typeof config === 'string') skipped.push({ entry: name, reason: config });
+      else configs.set(name, config);
+    }
+    this.#topics.replaceAll(configs, parseDataVersion(root['dataVersion']));
+    return skipped;
+  }
+
+  pieces(): Iterable<string> {
+    const head = `{\n\t"dataVersion":${prettyJson(this.#topics.dataVersion, 1)},\n\t"topicConfigTable":{`;
+    return joinPieces(head, this.#entries(), '\t}\n}');
+  }
+
+  *#entries(): Iterable<string> {
+    for (const config of this.#topics.values()) {
+      yield `\t\t${JSON.stringify(config.topicName)}:${prettyJson(config, 2)}`;
+    }
+  }
+}
+
+/** The settings, or a sentence that says why they can't be used. Members that we do not know are kept. */
+export function parseTopicConfig(name: string, value: unknown): TopicConfig | string {
+  const problem = topicNameProblem(name);
+  if (problem !== undefined) return problem;
+  if (!isObject(value)) return 'It is not an object.';
+  const config: JsonObject = { ...topicConfig(name), ...value, topicName: name };
+  for (const member of ['readQueueNums', 'writeQueueNums', 'perm', 'topicSysFlag']) {
+    const number = config[member];
+    if (!Number.isInteger(number) || (number as number) < 0 || (number as number) > QUEUE_ID_MAX + 1) {
+      return `Its ${member} is not a number from 0 to ${QUEUE_ID_MAX + 1}.`;
+    }
+  }
+  if (config['topicFilterType'] !== 'SINGLE_TAG' && config['topicFilterType'] !== 'MULTI_TAG') {
+    return 'Its topicFilterType is neither SINGLE_TAG nor MULTI_TAG.';
+  }
+  if (typeof config['order'] !== 'boolean') return 'Its order is neither true nor false.';
+  if (!isStringMap(config['attributes'])) return 'Its attributes are not a map of texts.';
+  return config as unknown as TopicConfig;
+}
+
+export function isStringMap(value: unknown): value is Readonly<Record<string, string>> {
+  return isObject(value) && Object.values(value).every((member) => typeof member === 'string');
+}
