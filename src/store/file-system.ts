@@ -89,6 +89,11 @@ export interface FileSystem {
   /** Fewer bytes than asked for when the file ends earlier. Rejects with 'ENOENT' when it does not exist. */
   readFileAt(path: string, position: number, lengthBytes: number): Promise<Buffer>;
   readFileAtSync(path: string, position: number, lengthBytes: number): Buffer;
+  /**
+   * Where the next byte that may be other than zero is, at or after a position; undefined when the rest of the file is a hole.
+   * Only some providers know; without it the bytes have to be read.
+   */
+  nextDataSync?(path: string, position: number): number | undefined;
   /** Writes in one hop off the loop, in order; rejects at the first failure with its index in `details.index`. Not durable. */
   writeFiles(writes: readonly FileWrite[]): Promise<void>;
   /** Replaces the file as a whole: temporary file, sync, rename, directory sync. A reader sees the old or the new bytes. */
