@@ -1,0 +1,47 @@
+// Where the native tests work: a directory of their own, and small tmpfs mounts where the machine allows it.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, onTestFinished } from 'vitest';
+
+/** A fresh directory, removed after the test file. */
+export function scratchDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'cometmq-native-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Mounts a tmpfs of `sizeBytes` below `parent`, unmounted after the test. */
+export function mountTmpfs(parent: string, sizeBytes: number): string {
+  const directory = mkdtempSync(join(parent, 'tmpfs-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory]);
+  onTestFinished(() => void execFileSync('umount', [directory]));
+  return directory;
+}
+
+/** True when this user may mount (root on Linux, as in CI). */
+export function canMountTmpfs(parent: string): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  const probe = join(parent, 'mount-probe');
+  mkdirSync(probe);
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=65536', 'tmpfs', probe]).status === 0;
+  if (mounted) execFileSync('umount', [probe]);
+  return mounted;
+}
+
+/** A named pipe: whoever opens it for reading waits until somebody opens it for writing. Holds a pool thread on demand. */
+export function makePipe(path: string): string {
+  execFileSync('mkfifo', [path]);
+  return path;
+}
+
+/** The error that `action` throws or rejects with. */
+export async function failureOf(action: () => unknown): Promise<unknown> {
+  try {
+    await action();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('the action was expected to fail');
+}
