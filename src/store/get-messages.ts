@@ -93,7 +93,8 @@ export class GetMessages {
 
   async #runSlowly(first: Promise<void>): Promise<GetMessageResult> {
     try {
-      for (let waiting: Promise<void> | undefined = first; waiting !== undefined; waiting = this.#advance()) await waiting;
+      for (let waiting: Promise<void> | undefined = first; waiting !== undefined; waiting = this.#advance())
+        await waiting;
       return this.#result();
     } catch (error) {
       this.#releaseViews();

@@ -196,7 +196,17 @@ export class MessageStore implements AsyncDisposable {
     const { topic, queueId, properties, sysFlag } = message;
     const tagsCode = this.#parts.tagsCodes.of(topic, properties, storeTimestampMs);
     queue?.append(queueOffset, physicalOffset, sizeBytes, tagsCode);
-    const request = { topic, queueId, queueOffset, physicalOffset, sizeBytes, tagsCode, storeTimestampMs, sysFlag, properties };
+    const request = {
+      topic,
+      queueId,
+      queueOffset,
+      physicalOffset,
+      sizeBytes,
+      tagsCode,
+      storeTimestampMs,
+      sysFlag,
+      properties,
+    };
     this.#parts.index?.add(request);
     this.#putCount++;
     this.#putBytes += sizeBytes;
@@ -317,7 +327,12 @@ export class MessageStore implements AsyncDisposable {
   }
 
   /** See {@link offsetByTime}; 0 for a queue that does not exist. */
-  async offsetByTime(topic: string, queueId: number, timestampMs: number, boundary: BoundaryType = 'LOWER'): Promise<number> {
+  async offsetByTime(
+    topic: string,
+    queueId: number,
+    timestampMs: number,
+    boundary: BoundaryType = 'LOWER',
+  ): Promise<number> {
     this.#assertOpen();
     const queue = this.#parts.consumeQueues.find(topic, queueId);
     if (queue === undefined) return 0;
@@ -409,7 +424,8 @@ export class MessageStore implements AsyncDisposable {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw new StoreError('ERR_STORE_CLOSED', 'The store is closed; open it again to use it.');
+    if (this.#closing !== undefined)
+      throw new StoreError('ERR_STORE_CLOSED', 'The store is closed; open it again to use it.');
   }
 
   /** Refuses new work, finishes what was accepted, makes everything durable and leaves the directory clean. */
@@ -419,7 +435,8 @@ export class MessageStore implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { writeGate, retention, checkpointer, logFlush, state, commitLog, consumeQueues, index, finish } = this.#parts;
+    const { writeGate, retention, checkpointer, logFlush, state, commitLog, consumeQueues, index, finish } =
+      this.#parts;
     writeGate.close('The store is closing.');
     this.#waiting.resolveAll(writeGate.refusal as PutRefused);
     await retention.stop();
@@ -448,4 +465,3 @@ export class MessageStore implements AsyncDisposable {
 function isStored(result: PutMessageResult): result is PutStored {
   return 'physicalOffset' in result;
 }
-

@@ -109,7 +109,8 @@ export class Retention {
         : undefined,
     );
     if (refuses !== this.#isRefusing) {
-      if (refuses) logger.error('store.disk.writes-refused', { usedPercent, limitPercent: settings.diskWarningPercent });
+      if (refuses)
+        logger.error('store.disk.writes-refused', { usedPercent, limitPercent: settings.diskWarningPercent });
       else logger.info('store.disk.writes-resumed', { usedPercent });
     }
     this.#isRefusing = refuses;
