@@ -51,7 +51,10 @@ static Outcome Preallocate(int descriptor, int64_t size) {
 // Gives an open file its size and maps it.
 static Outcome SizeAndMap(int64_t size, int64_t flags, int64_t old_size, Mapping* mapping) {
   if (old_size < size && (flags & (kCreate | kGrow)) != 0) {
-    if (ftruncate(mapping->descriptor, size) != 0) return Outcome::Failed(errno, "ftruncate");
+    // fallocate gives the size itself. Had the file its size first, a process killed in between would leave one that
+    // looks whole and has holes.
+    const bool sized_later = (flags & kPreallocate) != 0;
+    if (!sized_later && ftruncate(mapping->descriptor, size) != 0) return Outcome::Failed(errno, "ftruncate");
   } else if (old_size != size) {
     return Outcome{kWrongFileSize, "open", old_size};
   }
@@ -68,7 +71,7 @@ static Outcome SizeAndMap(int64_t size, int64_t flags, int64_t old_size, Mapping
 }
 
 static int OpenDescriptor(const std::string& path, int64_t flags, bool* created) {
-  const int access = ((flags & kWritable) != 0 ? O_RDWR : O_RDONLY) | O_CLOEXEC;
+  const int access = ((flags & kWritable) != 0 ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW;
   for (;;) {
     *created = false;
     int descriptor = -1;

@@ -18,8 +18,7 @@ export interface FileOperation {
 
 /** The error for an errno such as 'ENOSPC'. `cause` is kept. */
 export function fileSystemProblem(errno: string, operation: FileOperation, cause?: unknown): FileSystemError {
-  const { doing, ...facts } = operation;
-  const details = { ...facts, errno };
+  const details = { ...operation, errno };
   return new FileSystemError(
     codeOf(errno),
     sentenceOf(errno, operation),
@@ -80,6 +79,8 @@ function sentenceOf(errno: string, operation: FileOperation): string {
       return `can't ${doing} ${path}: no more file descriptors; raise the limit (ulimit -n)`;
     case 'ENOMEM':
       return `can't ${doing} ${path}: no memory or no more mappings; raise vm.max_map_count or lower the number of mapped files`;
+    case 'ENODEV':
+      return `can't ${doing} ${path}: it is no ordinary file; remove it or choose another path`;
     case 'EIO':
       return `can't ${doing} ${path}: the disk reported an error (EIO); check the kernel log and the disk before starting again`;
     default:

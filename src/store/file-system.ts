@@ -40,7 +40,10 @@ export interface OpenRegionOptions {
   readonly sizeBytes: number;
   /** 'create' fails when the file exists; 'open' fails when it does not. */
   readonly mode: 'create' | 'open';
-  /** Reserve every block at creation, so that a full disk is an error here and never a SIGBUS later. Default true. */
+  /**
+   * Reserve every block, so that a full disk is an error here and never a SIGBUS later. Default: true for 'create', false for
+   * 'open', where it makes sense for a file that is to be written further and that somebody else (Apache) may have made sparse.
+   */
   readonly preallocate?: boolean;
 }
 
@@ -96,7 +99,10 @@ export interface FileSystem {
   nextDataSync?(path: string, position: number): number | undefined;
   /** Writes in one hop off the loop, in order; rejects at the first failure with its index in `details.index`. Not durable. */
   writeFiles(writes: readonly FileWrite[]): Promise<void>;
-  /** Replaces the file as a whole: temporary file, sync, rename, directory sync. A reader sees the old or the new bytes. */
+  /**
+   * Replaces the file as a whole: temporary file (`<path>.tmp`), sync, rename, directory sync. A reader sees the old or the new
+   * bytes. Several for one path happen in the order of the calls.
+   */
   replaceFile(path: string, bytes: Uint8Array): Promise<void>;
   replaceFileSync(path: string, bytes: Uint8Array): void;
 
@@ -111,7 +117,7 @@ export interface FileSystem {
   removeTree(directory: string): Promise<void>;
   renameSync(from: string, to: string): void;
 
-  /** Makes creations, renames and removals in the directory durable. */
+  /** Makes creations, renames and removals in the directory durable, and the directory itself if it was made here. */
   syncDirectory(directory: string): Promise<void>;
   /** Makes everything written to the file system that holds `directory` durable. One call for any number of files. */
   syncAll(directory: string): Promise<void>;
