@@ -1,0 +1,410 @@
+// The log: every message of every topic in one file sequence, in the order of arrival. Appends encode straight into the mapped
+// tail; reads borrow mapped memory when that can't wait for the disk. What is durable is the business of LogFlush, where the log
+// ends after a crash that of commit-log-recovery. One event loop owns it (Java: CommitLog).
+
+import { assert } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import { crc32 as defaultCrc32, type Crc32 } from '../../base/crc32.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { MessageToPut, StoredMessage } from '../../model/message.ts';
+import type { FileSystem } from '../file-system.ts';
+import { MappedFileQueue } from '../mapped-file/mapped-file-queue.ts';
+import type { MappedFile } from '../mapped-file/mapped-file.ts';
+import { isAllZero } from '../mapped-file/zero-check.ts';
+import { CorruptionError, StoreError } from '../store-errors.ts';
+import type { PutRefused } from '../store-types.ts';
+import { LogReader, type LogView } from './log-reader.ts';
+import { decodeRecord, recordSizeAt, storeTimestampOf, STORE_TIMESTAMP_READ_BYTES } from './message-decoder.ts';
+import { type EncodeTarget, MessageEncoder, type RecordPlace } from './message-encoder.ts';
+import {
+  BLANK_SIZE_BYTES,
+  MAGIC_CODE_BLANK,
+  MAGIC_CODE_POSITION,
+  RECORD_OVERHEAD_BYTES_MAX,
+  RECORD_SIZE_BYTES_MIN,
+  ROOM_AFTER_RECORD_BYTES,
+  TOTAL_SIZE_POSITION,
+} from './message-layout.ts';
+import { PopulateAhead } from './populate-ahead.ts';
+
+export type { LogView } from './log-reader.ts';
+
+export interface CommitLogOptions {
+  readonly fileSystem: FileSystem;
+  /** `…/commitlog` */
+  readonly directory: string;
+  readonly segmentSizeBytes: number;
+  readonly messageSizeBytesMax: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The newest bytes of the log that are taken to be in memory without asking the kernel. */
+  readonly hotLogBytes: number;
+  /** Segments mapped at one time. Default 64. */
+  readonly mappedSegmentsMax?: number;
+  readonly crc32?: Crc32;
+  /** How far ahead of the writes pages are made present under load; 0 switches it off. Default 8 MiB. */
+  readonly populateAheadBytes?: number;
+}
+
+/** Of one record. */
+export interface AppendResult {
+  readonly physicalOffset: number;
+  readonly sizeBytes: number;
+}
+
+/** One segment, as retention sees it. */
+export interface LogSegment {
+  readonly startOffset: number;
+  readonly sizeBytes: number;
+  readonly path: string;
+  /** Asks the file system at each use. */
+  readonly lastModifiedMs: number;
+}
+
+const MAPPED_SEGMENTS_DEFAULT = 64;
+const POPULATE_AHEAD_DEFAULT_BYTES = 8 * 1024 * 1024;
+/** The next segment is asked for when this share of the tail is written. */
+const REQUEST_NEXT_SHARE = 0.5;
+const PAGE_SIZE_BYTES = 4_096;
+
+export class CommitLog {
+  readonly #options: CommitLogOptions;
+  readonly #files: MappedFileQueue;
+  readonly #encoder: MessageEncoder;
+  readonly #reader: LogReader;
+  readonly #populate: PopulateAhead;
+  readonly #place: RecordPlace = { position: 0, queueOffset: 0, physicalOffset: 0, storeTimestampMs: 0 };
+  #tail: MappedFile | undefined;
+  #target: EncodeTarget | undefined;
+  /** The next byte to be written, in the tail. */
+  #position = 0;
+  #endOffset: number;
+  #flushedOffset = 0;
+  /** From this position on the next segment is asked for. */
+  readonly #requestNextPosition: number;
+  #isEndSet = false;
+
+  private constructor(options: CommitLogOptions, files: MappedFileQueue) {
+    const { segmentSizeBytes, messageSizeBytesMax } = options;
+    assert(segmentSizeBytes > RECORD_SIZE_BYTES_MIN + ROOM_AFTER_RECORD_BYTES, 'a segment holds at least one record');
+    this.#options = options;
+    this.#files = files;
+    this.#endOffset = files.endOffset;
+    const limits = { messageSizeBytesMax, segmentSizeBytes };
+    this.#encoder = new MessageEncoder({ crc32: options.crc32 ?? defaultCrc32, limits });
+    this.#reader = new LogReader({ files, clock: options.clock, hotLogBytes: options.hotLogBytes });
+    const windowBytes = options.populateAheadBytes ?? POPULATE_AHEAD_DEFAULT_BYTES;
+    this.#populate = new PopulateAhead({ windowBytes, files, logger: options.logger });
+    this.#requestNextPosition = Math.floor(segmentSizeBytes * REQUEST_NEXT_SHARE);
+  }
+
+  /**
+   * Finds the segments and checks their names and sizes; reads no record. Nothing may be appended before {@link setEnd}.
+   * Throws StoreError 'ERR_STORE_BAD_FILE' (a wrong size) or CorruptionError (a gap).
+   */
+  static async open(options: CommitLogOptions): Promise<CommitLog> {
+    const { fileSystem, directory, segmentSizeBytes, logger } = options;
+    const mappedFilesMax = options.mappedSegmentsMax ?? MAPPED_SEGMENTS_DEFAULT;
+    const files = await MappedFileQueue.open({ fileSystem, directory, segmentSizeBytes, mappedFilesMax, logger });
+    return new CommitLog(options, files);
+  }
+
+  /** For recovery and for LogFlush only. */
+  get files(): MappedFileQueue {
+    return this.#files;
+  }
+
+  get segmentSizeBytes(): number {
+    return this.#options.segmentSizeBytes;
+  }
+
+  /** The largest record that may be in the log. */
+  get recordSizeBytesMax(): number {
+    return this.#options.messageSizeBytesMax + RECORD_OVERHEAD_BYTES_MAX;
+  }
+
+  get crc32(): Crc32 {
+    return this.#options.crc32 ?? defaultCrc32;
+  }
+
+  get logger(): Logger {
+    return this.#options.logger;
+  }
+
+  /** Where the first segment begins. */
+  get minOffset(): number {
+    return this.#files.first?.startOffset ?? this.#endOffset;
+  }
+
+  /** The next byte to be written. Until {@link setEnd}: the end of the last segment. */
+  get endOffset(): number {
+    return this.#endOffset;
+  }
+
+  /** Below this every byte is on disk. Only LogFlush moves it. */
+  get flushedOffset(): number {
+    return this.#flushedOffset;
+  }
+
+  /**
+   * Once, after it was decided where the log ends: everything below is durable, everything from there on is zero. Throws
+   * CorruptionError when a segment behind the end holds data.
+   */
+  setEnd(endOffset: number): void {
+    assert(!this.#isEndSet, 'the end of the log is set once');
+    this.#isEndSet = true;
+    const tail = this.#files.setTail(endOffset);
+    for (const spare of this.#files.spares) this.#checkEmpty(spare);
+    for (const file of this.#files.files) {
+      const wrote = Math.min(file.sizeBytes, endOffset - file.startOffset);
+      file.setPositions(wrote, wrote, wrote);
+    }
+    this.#endOffset = endOffset;
+    this.#flushedOffset = endOffset;
+    this.#reader.endOffset = endOffset;
+    if (tail !== undefined) this.#useTail(tail, endOffset - tail.startOffset);
+    if (tail === undefined || this.#position >= this.#requestNextPosition) this.#files.requestNext();
+  }
+
+  #checkEmpty(spare: MappedFile): void {
+    const region = spare.mapSync();
+    if (isAllZero(region.buffer, 0, Math.min(PAGE_SIZE_BYTES, region.sizeBytes))) return;
+    throw new CorruptionError(
+      `${spare.path} holds data behind the end of the log; let \`cometmq store repair\` decide what to do with it`,
+      { path: spare.path, position: 0, physicalOffset: spare.startOffset, reason: 'data behind the end of the log' },
+    );
+  }
+
+  #useTail(tail: MappedFile, position: number): void {
+    const { buffer } = this.#files.mapSync(tail);
+    this.#tail = tail;
+    this.#target = { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, buffer.length) };
+    this.#position = position;
+    this.#populate.useTail(tail, position);
+  }
+
+  /** Why the message can't be stored, for its producer; undefined when it can. */
+  problemOf(message: MessageToPut): PutRefused | undefined {
+    return this.#encoder.problemOf(message);
+  }
+
+  /** The same for a group: its messages must go to one queue and fit into one segment together. */
+  problemOfBatch(messages: readonly MessageToPut[]): PutRefused | undefined {
+    const [first] = messages;
+    if (first === undefined) return { status: 'MESSAGE_ILLEGAL', reason: 'The batch has no messages.' };
+    let sizeBytes = 0;
+    for (const message of messages) {
+      const problem = this.#encoder.problemOf(message);
+      if (problem !== undefined) return problem;
+      if (message.topic !== first.topic || message.queueId !== first.queueId) {
+        return { status: 'MESSAGE_ILLEGAL', reason: 'The messages of a batch must all go to one topic and queue.' };
+      }
+      sizeBytes += this.#encoder.sizeBytes(message);
+    }
+    const limit = this.#options.segmentSizeBytes - ROOM_AFTER_RECORD_BYTES;
+    if (sizeBytes <= limit) return undefined;
+    return {
+      status: 'MESSAGE_ILLEGAL',
+      reason: `The batch takes ${sizeBytes} bytes in the log, one segment holds ${limit}; send a smaller batch.`,
+    };
+  }
+
+  /**
+   * Writes one message; {@link problemOf} must have found nothing. Readers may see it at once; it is durable when
+   * `flushedOffset` passes its end. undefined: no room yet, await {@link whenRoom} and try again.
+   */
+  append(message: MessageToPut, queueOffset: number, storeTimestampMs: number): AppendResult | undefined {
+    // The bound needs no look at the properties; only near the end of a segment the exact size decides.
+    if (!this.#fits(this.#encoder.sizeBytesMax(message)) && !this.#makeFit(this.#encoder.sizeBytes(message)))
+      return undefined;
+    const place = this.#place;
+    const physicalOffset = this.#endOffset;
+    place.position = this.#position;
+    place.physicalOffset = physicalOffset;
+    place.queueOffset = queueOffset;
+    place.storeTimestampMs = storeTimestampMs;
+    const sizeBytes = this.#encoder.encode(this.#target as EncodeTarget, message, place);
+    this.#advance(sizeBytes);
+    return { physicalOffset, sizeBytes };
+  }
+
+  /**
+   * Writes a group back to back into one segment, with queue offsets that count up: all of it or nothing. The records are
+   * written from the last to the first, so a kill in between leaves none of them.
+   */
+  appendBatch(
+    messages: readonly MessageToPut[],
+    firstQueueOffset: number,
+    storeTimestampMs: number,
+  ): readonly AppendResult[] | undefined {
+    const sizes = messages.map((message) => this.#encoder.sizeBytes(message));
+    const totalBytes = sizes.reduce((sum, sizeBytes) => sum + sizeBytes, 0);
+    if (!this.#fits(totalBytes) && !this.#makeFit(totalBytes)) return undefined;
+    const results = new Array<AppendResult>(messages.length);
+    let offsetInGroup = totalBytes;
+    for (let index = messages.length - 1; index >= 0; index--) {
+      const sizeBytes = sizes[index] as number;
+      offsetInGroup -= sizeBytes;
+      const physicalOffset = this.#endOffset + offsetInGroup;
+      const position = this.#position + offsetInGroup;
+      const place: RecordPlace = { position, physicalOffset, queueOffset: firstQueueOffset + index, storeTimestampMs };
+      const written = this.#encoder.encode(this.#target as EncodeTarget, messages[index] as MessageToPut, place);
+      assert(written === sizeBytes, 'a record has the size that was reckoned');
+      results[index] = { physicalOffset, sizeBytes };
+    }
+    this.#advance(totalBytes);
+    return results;
+  }
+
+  #fits(sizeBytes: number): boolean {
+    return (
+      this.#tail !== undefined && this.#position + sizeBytes + ROOM_AFTER_RECORD_BYTES <= this.#options.segmentSizeBytes
+    );
+  }
+
+  /** Rolls when the exact size does not fit either. false: the next segment is not there yet. */
+  #makeFit(sizeBytes: number): boolean {
+    assert(this.#isEndSet, 'the end of the log is set before anything is appended');
+    if (this.#fits(sizeBytes)) return true;
+    const sizeBytesMax = this.#options.segmentSizeBytes - ROOM_AFTER_RECORD_BYTES;
+    if (sizeBytes > sizeBytesMax) {
+      throw new StoreError(
+        'ERR_STORE_INVALID_ARGUMENT',
+        `${sizeBytes} bytes can't be appended, one segment holds ${sizeBytesMax}; ask problemOf before appending.`,
+        { sizeBytes, sizeBytesMax },
+      );
+    }
+    return this.#roll();
+  }
+
+  #roll(): boolean {
+    const next = this.#files.takeNext();
+    if (next === undefined) {
+      this.#files.requestNext();
+      return false;
+    }
+    this.#writeBlank();
+    this.#endOffset = next.startOffset;
+    this.#reader.endOffset = this.#endOffset;
+    this.#useTail(next, 0);
+    return true;
+  }
+
+  /** Closes the tail: what is left of it is unused. */
+  #writeBlank(): void {
+    const tail = this.#tail;
+    if (tail === undefined || this.#position === tail.sizeBytes) return;
+    assert(tail.sizeBytes - this.#position >= BLANK_SIZE_BYTES, 'there is always room for a blank record');
+    const { view } = this.#target as EncodeTarget;
+    view.setInt32(this.#position + TOTAL_SIZE_POSITION, tail.sizeBytes - this.#position);
+    view.setInt32(this.#position + MAGIC_CODE_POSITION, MAGIC_CODE_BLANK);
+    tail.setPositions(tail.flushedPosition, tail.sizeBytes, tail.sizeBytes);
+  }
+
+  #advance(sizeBytes: number): void {
+    const tail = this.#tail as MappedFile;
+    const position = this.#position + sizeBytes;
+    tail.setPositions(tail.flushedPosition, position, position);
+    this.#position = position;
+    this.#endOffset += sizeBytes;
+    this.#reader.endOffset = this.#endOffset;
+    if (position >= this.#requestNextPosition) this.#files.requestNext();
+    if (position >= this.#populate.triggerPosition) this.#populate.start(position);
+  }
+
+  /**
+   * Resolves when an append that found no room will find it. Rejects with the FileSystemError of the preallocation (such as
+   * 'ERR_FS_NO_SPACE'); a later call tries again.
+   */
+  async whenRoom(): Promise<void> {
+    await this.#files.whenNext();
+  }
+
+  /** For LogFlush only: every byte below `offset` is on disk. */
+  markFlushed(offset: number): void {
+    assert(offset >= this.#flushedOffset, 'the flushed offset never moves back');
+    assert(offset <= this.#endOffset, 'nothing is flushed before it is written');
+    for (
+      let file = this.#files.find(this.#flushedOffset);
+      file !== undefined;
+      file = this.#files.find(file.endOffset)
+    ) {
+      if (file.startOffset >= offset) break;
+      const flushed = Math.min(offset - file.startOffset, file.wrotePosition);
+      file.setPositions(flushed, file.readPosition, file.wrotePosition);
+    }
+    this.#flushedOffset = offset;
+    this.#populate.flushed();
+  }
+
+  isSameSegment(physicalOffset: number, otherOffset: number): boolean {
+    return this.#files.find(physicalOffset) === this.#files.find(otherOffset);
+  }
+
+  /**
+   * Bytes of the log, inside one segment. At once, borrowed and pinned until `release()`, when they are in memory; else a
+   * promise of an owned copy that a thread reads. undefined: below the minimum, beyond the end, or removed meanwhile.
+   */
+  view(physicalOffset: number, sizeBytes: number): LogView | Promise<LogView | undefined> | undefined {
+    return this.#reader.view(physicalOffset, sizeBytes);
+  }
+
+  /** The record that begins at the offset, as an owned copy; undefined when none does, or its body is damaged. */
+  async recordAt(physicalOffset: number): Promise<StoredMessage | undefined> {
+    const head = await this.view(physicalOffset, RECORD_SIZE_BYTES_MIN);
+    if (head === undefined) return undefined;
+    const sizeBytes = recordSizeAt(head.bytes);
+    head.release();
+    if (sizeBytes < RECORD_SIZE_BYTES_MIN || sizeBytes > this.recordSizeBytesMax) return undefined;
+    const view = await this.view(physicalOffset, sizeBytes);
+    if (view === undefined) return undefined;
+    const bytes = Buffer.from(view.bytes);
+    view.release();
+    const record = decodeRecord(bytes, { position: 0, limit: bytes.length }, this.crc32);
+    return record.kind === 'message' && record.message.physicalOffset === physicalOffset ? record.message : undefined;
+  }
+
+  /** When the record at the offset was stored; undefined when it is gone. The offset must be that of a record. */
+  storeTimestampAt(physicalOffset: number, sizeBytes: number): number | Promise<number | undefined> | undefined {
+    const view = this.view(physicalOffset, Math.min(sizeBytes, STORE_TIMESTAMP_READ_BYTES));
+    if (view instanceof Promise) return view.then((late) => (late === undefined ? undefined : readTimestamp(late)));
+    return view === undefined ? undefined : readTimestamp(view);
+  }
+
+  /** From the oldest to the one that is being written. */
+  segments(): readonly LogSegment[] {
+    const { fileSystem } = this.#options;
+    return this.#files.files.map(({ startOffset, sizeBytes, path }) => ({
+      startOffset,
+      sizeBytes,
+      path,
+      get lastModifiedMs(): number {
+        const status = fileSystem.statusSync(path);
+        if (status !== undefined) return status.modifiedMs;
+        throw new StoreError('ERR_STORE_BAD_FILE', `${path} has disappeared; stop the store and restore the file.`, {
+          path,
+        });
+      },
+    }));
+  }
+
+  /** Removes the oldest segment from the disk; readers keep what they hold. Never the one that is being written. */
+  async deleteOldestSegment(): Promise<void> {
+    await this.#files.removeFirst();
+  }
+
+  /** Waits for every view to be released, then unmaps. Syncs nothing: that is LogFlush's last act before this. */
+  async close(): Promise<void> {
+    this.#populate.stop();
+    await this.#populate.whenIdle();
+    await this.#files.close();
+    this.#tail = undefined;
+    this.#target = undefined;
+  }
+}
+
+function readTimestamp(view: LogView): number {
+  const storeTimestampMs = storeTimestampOf(view.bytes);
+  view.release();
+  return storeTimestampMs;
+}

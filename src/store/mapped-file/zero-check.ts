@@ -1,0 +1,25 @@
+// Finds out whether memory holds nothing but zeros, a chunk at a time at the speed of memcmp.
+
+const CHUNK_SIZE_BYTES = 1024 * 1024;
+const zeros = Buffer.alloc(CHUNK_SIZE_BYTES);
+
+/** Shared, read-only by convention: never more than 1 MiB. */
+export function isAllZero(buffer: Buffer, from: number, to: number): boolean {
+  for (let position = from; position < to; position += CHUNK_SIZE_BYTES) {
+    const length = Math.min(CHUNK_SIZE_BYTES, to - position);
+    if (buffer.compare(zeros, 0, length, position, position + length) !== 0) return false;
+  }
+  return true;
+}
+
+/** The chunks (at most 1 MiB each) of the range that hold something else than zeros. */
+export function* chunksWithData(
+  buffer: Buffer,
+  from: number,
+  to: number,
+): Generator<{ position: number; lengthBytes: number }> {
+  for (let position = from; position < to; position += CHUNK_SIZE_BYTES) {
+    const lengthBytes = Math.min(CHUNK_SIZE_BYTES, to - position);
+    if (buffer.compare(zeros, 0, lengthBytes, position, position + lengthBytes) !== 0) yield { position, lengthBytes };
+  }
+}
