@@ -247,7 +247,8 @@ export function formatJsonHeader(header: OutgoingHeader): string {
   let text = `{"code":${header.code}`;
   const fields = header.extFields;
   if (fields !== undefined) {
-    let separator = ',"extFields":{"';
+    text += ',"extFields":{';
+    let separator = '"';
     for (const name in fields) {
       const value = fields[name];
       if (value === undefined) continue;
@@ -255,7 +256,7 @@ export function formatJsonHeader(header: OutgoingHeader): string {
         separator + escapeText(name) + '":"' + (typeof value === 'string' ? escapeText(value) : String(value)) + '"';
       separator = ',"';
     }
-    if (separator === ',"') text += '}';
+    text += '}';
   }
   text += `,"flag":${header.flag}${afterFlag}${header.opaque}`;
   if (header.remark !== undefined) text += `,"remark":"${escapeText(header.remark)}"`;
