@@ -101,7 +101,7 @@ export class ConfigFile {
     if (main.kind === 'good') return this.#import(this.#path, main, { last: main.hash, backups: this.#record.backups }); // B F
     const backupPath = `${this.#path}.bak`;
     const backup = this.#judge(this.#read(backupPath));
-    const isDamaged = main.kind === 'damaged' || (main.kind === 'missing' && backup.kind === 'damaged');
+    const isDamaged = main.kind === 'damaged' || backup.kind === 'damaged';
     if (stored === undefined && isDamaged && backup.kind !== 'good') throw this.#unreadable(main, backup); // I
     if (main.kind === 'damaged') this.#quarantine(this.#path);
     if (backup.kind === 'damaged') this.#quarantine(backupPath);

@@ -73,7 +73,7 @@ export function prettyJson(value: unknown, depth: number): string {
     const items = value.map((item: unknown) => `${indent}\t${prettyJson(item, depth + 1)}`);
     return `[\n${items.join(',\n')}\n${indent}]`;
   }
-  if (!isObject(value)) return JSON.stringify(value) ?? 'null';
+  if (!isObject(value)) return JSON.stringify(value);
   const members = Object.entries(value).filter(([, member]) => member !== undefined && member !== null);
   if (members.length === 0) return '{}';
   members.sort(([a], [b]) => (a < b ? -1 : 1));

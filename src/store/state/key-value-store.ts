@@ -27,9 +27,10 @@ export interface KeyValueStore {
   range(prefix: string): Iterable<KeyValueEntry>;
   /**
    * All of the batch or nothing of it; a later change of a key wins over an earlier one. Resolves when it is durable. Batches
-   * become durable in the order of the calls. The work is done off the loop, but for about a microsecond a change.
+   * become durable in the order of the calls. The work is done off the loop, but for one or two microseconds a change.
    *
-   * Rejects with a StoreError: 'ERR_STORE_NO_SPACE' (the same batch may be tried again), any other code is final.
+   * Rejects with a StoreError: 'ERR_STORE_NO_SPACE' refuses this batch only, and it may be tried again; any other code is final,
+   * for all later batches too.
    */
   commit(changes: readonly KeyValueChange[]): Promise<void>;
   /** Waits for what was committed. Twice is the same as once. */
