@@ -1,5 +1,5 @@
-// CRC-32 as zlib computes it (polynomial 0xEDB88320, reflected), here because node:zlib needs three times as long for
-// the sizes that matter: see the table in README.md.
+// CRC-32 as zlib computes it (polynomial 0xEDB88320, reflected), here because node:zlib needs three times as long
+// for the sizes that matter (numbers in README.md).
 #ifndef NATIVE_CRC32_H_
 #define NATIVE_CRC32_H_
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "environment.h"
@@ -49,15 +48,6 @@ struct Descriptor {
   int Release() { return std::exchange(number, -1); }
 
   int number;
-};
-
-class CallTask : public Task {
- public:
-  explicit CallTask(std::function<Outcome()> call) : call_(std::move(call)) {}
-  Outcome Work() override { return call_(); }
-
- private:
-  const std::function<Outcome()> call_;
 };
 
 // readFileAt(path, position, length, target): Promise<bytesRead>

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <functional>
 
-#include "crc32.h"
 #include "environment.h"
 #include "file_tasks.h"
 
@@ -38,12 +37,11 @@ Range WholePages(const Region& region, const Range& range) {
 void FinishCloseWhenFree(Environment& environment, Region* region);
 
 // Work on a region, which stays mapped until it has settled.
-class RegionTask : public Task {
+class RegionTask : public CallTask {
  public:
-  RegionTask(Region* region, std::function<Outcome(Region&)> work) : region_(region), work_(std::move(work)) {
+  RegionTask(Region* region, std::function<Outcome()> call) : CallTask(std::move(call)), region_(region) {
     region_->task_count++;
   }
-  Outcome Work() override { return work_(*region_); }
   void Settled(Environment& environment) override {
     region_->task_count--;
     FinishCloseWhenFree(environment, region_);
@@ -51,7 +49,6 @@ class RegionTask : public Task {
 
  private:
   Region* const region_;
-  const std::function<Outcome(Region&)> work_;
 };
 
 class ReleaseTask : public Task {
@@ -275,7 +272,7 @@ napi_value RunOnRegion(napi_env env, napi_callback_info info) {
   if (job == kZero && !call.region->mapping.writable) return ThrowReadOnly(env);
   Environment& environment = call.args.environment();
   const Range range = call.range;
-  auto work = [job, range](Region& region) {
+  auto work = [job, range, &region = *call.region] {
     const Range pages = WholePages(region, range);
     switch (job) {
       case kSync:
@@ -305,8 +302,8 @@ napi_value ReadRegion(napi_env env, napi_callback_info info) {
   if (target_length < range.length) return ThrowCoded(env, "ERR_NATIVE_RANGE", "the target is too small");
   napi_ref kept = nullptr;
   NAPI_CHECK(env, napi_create_reference(env, call.args.value(3), 1, &kept));
-  std::unique_ptr<Task> task(new RegionTask(call.region, [range, target](Region& region) {
-    return ReadFully(region.mapping.descriptor, target, range.length, static_cast<off_t>(range.position));
+  std::unique_ptr<Task> task(new RegionTask(call.region, [range, target, descriptor = call.region->mapping.descriptor] {
+    return ReadFully(descriptor, target, range.length, static_cast<off_t>(range.position));
   }));
   task->kept = kept;
   return call.args.environment().Submit(call.args.environment().file_pool, std::move(task));
@@ -358,42 +355,14 @@ napi_value IsRegionResident(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// crcRegion(handle, position, length, seed): uint32
-napi_value CrcRegion(napi_env env, napi_callback_info info) {
-  RegionCall call(env, info);
-  uint32_t seed = 0;
-  if (!call.ok || !call.args.Uint32(3, &seed)) return nullptr;
-  napi_value result = nullptr;
-  NAPI_CHECK(env, napi_create_uint32(env, Crc32(seed, call.range.start, call.range.length), &result));
-  return result;
-}
-
-// copyToRegion(handle, position, length, source, sourceOffset): uint32, the CRC-32 of what was copied
-napi_value CopyToRegion(napi_env env, napi_callback_info info) {
-  RegionCall call(env, info);
-  uint8_t* source = nullptr;
-  size_t source_length = 0;
-  int64_t offset = 0;
-  if (!call.ok || !call.args.Bytes(3, &source, &source_length) || !call.args.Integer(4, &offset)) return nullptr;
-  if (!call.region->mapping.writable) return ThrowReadOnly(env);
-  const int64_t offset_max = static_cast<int64_t>(source_length) - static_cast<int64_t>(call.range.length);
-  if (offset < 0 || offset > offset_max) {
-    return ThrowCoded(env, "ERR_NATIVE_RANGE", "the range is not inside the source");
-  }
-  memmove(call.range.start, source + offset, call.range.length);  // the source may be the region itself
-  napi_value result = nullptr;
-  NAPI_CHECK(env, napi_create_uint32(env, Crc32(0, call.range.start, call.range.length), &result));
-  return result;
-}
-
 }  // namespace
 
 const std::vector<Function>& RegionFunctions() {
   static const std::vector<Function> functions = {
       {"openRegion", OpenRegion},     {"openRegionSync", OpenRegionSync},     {"regionBuffer", RegionBuffer},
       {"closeRegion", CloseRegion},   {"pinRegion", PinRegion},               {"unpinRegion", UnpinRegion},
-      {"runOnRegion", RunOnRegion},   {"readRegion", ReadRegion},             {"crcRegion", CrcRegion},
-      {"adviseRegion", AdviseRegion}, {"isRegionResident", IsRegionResident}, {"copyToRegion", CopyToRegion},
+      {"runOnRegion", RunOnRegion},   {"readRegion", ReadRegion},
+      {"adviseRegion", AdviseRegion}, {"isRegionResident", IsRegionResident},
   };
   return functions;
 }

@@ -29,6 +29,16 @@ class Task {
   napi_ref kept = nullptr;  // keeps a JavaScript object alive whose memory the task uses
 };
 
+// A task that is one function.
+class CallTask : public Task {
+ public:
+  explicit CallTask(std::function<Outcome()> call) : call_(std::move(call)) {}
+  Outcome Work() override { return call_(); }
+
+ private:
+  const std::function<Outcome()> call_;
+};
+
 // A few threads, started when there is work for them, that take tasks in order.
 class TaskPool {
  public:

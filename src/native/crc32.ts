@@ -7,7 +7,7 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
   return nativeAddon.crc32(bytes, 0, bytes.length, seed);
 }
 
-/** The same for a part, without the cost of a view. Throws 'ERR_NATIVE_RANGE' when the part is not inside `bytes`. */
+/** The same for a part (of a mapped region's buffer, for one), without the cost of a view. Throws 'ERR_NATIVE_RANGE' when the part is not inside `bytes`. */
 export function crc32OfRange(bytes: Uint8Array, offset: number, lengthBytes: number, seed = 0): number {
   return nativeAddon.crc32(bytes, offset, lengthBytes, seed);
 }

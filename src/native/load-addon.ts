@@ -23,14 +23,6 @@ export interface NativeAddon {
   readRegion(handle: RegionHandle, position: number, length: number, target: Uint8Array): Promise<number>;
   adviseRegion(handle: RegionHandle, position: number, length: number, advice: number): void;
   isRegionResident(handle: RegionHandle, position: number, length: number): boolean;
-  crcRegion(handle: RegionHandle, position: number, length: number, seed: number): number;
-  copyToRegion(
-    handle: RegionHandle,
-    position: number,
-    length: number,
-    source: Uint8Array,
-    sourceOffset: number,
-  ): number;
   readFileAt(path: string, position: number, length: number, target: Uint8Array): Promise<number>;
   writeFiles(
     paths: string,

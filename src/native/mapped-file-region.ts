@@ -156,24 +156,6 @@ export class MappedFileRegion {
     }
   }
 
-  /** The CRC-32 of a range of the mapping. `seed` is the CRC-32 of what comes before it. */
-  crc32(position: number, lengthBytes: number, seed = 0): number {
-    try {
-      return nativeAddon.crcRegion(this.#handle, position, lengthBytes, seed);
-    } catch (error) {
-      throw nativeError(error, 'checksum', this.path);
-    }
-  }
-
-  /** Copies a part of `source` to `position` and returns the CRC-32 of what was copied, in one call. */
-  copyIn(position: number, source: Uint8Array, sourceOffset = 0, lengthBytes = source.length - sourceOffset): number {
-    try {
-      return nativeAddon.copyToRegion(this.#handle, position, lengthBytes, source, sourceOffset);
-    } catch (error) {
-      throw nativeError(error, 'copy into', this.path);
-    }
-  }
-
   /** Refuses new use at once, waits for pins and work in flight, then unmaps. The same promise at every call. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

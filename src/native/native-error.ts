@@ -1,4 +1,5 @@
 // The errors of src/native: what the addon throws, worded, with the facts as fields.
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 
 import { CometError } from '../base/errors.ts';
@@ -43,8 +44,16 @@ const advice: Readonly<Record<string, string>> = {
   ENOENT: 'check the path',
   EEXIST: 'remove the file or choose another path',
   ELOOP: 'replace the symbolic link with a file',
-  EOPNOTSUPP: 'this file system can not do that; use ext4 or XFS',
+  ENOTSUP: 'this file system can not do that; use ext4 or XFS',
 };
+
+// libuv's names, in which EOPNOTSUPP and ENOTSUP are one; the system's own for what libuv doesn't know (EDQUOT).
+function describeErrno(errno: number): [code: string, text: string] {
+  const known = getSystemErrorMap().get(-errno);
+  if (known !== undefined) return known;
+  const named = Object.entries(constants.errno).find(([, number]) => number === errno);
+  return [named?.[0] ?? `ERRNO_${errno}`, 'system error'];
+}
 
 /** Turns what the addon threw about `path` into a {@link NativeError}; `action` reads like "map" or "sync". */
 export function nativeError(thrown: unknown, action: string, path: string): NativeError {
@@ -55,7 +64,7 @@ export function nativeError(thrown: unknown, action: string, path: string): Nati
     return new NativeError('ERR_NATIVE_FILE_SIZE', message, { path, fileSizeBytes: raw.fileSizeBytes });
   }
   if (raw.errno !== undefined) {
-    const [code, text] = getSystemErrorMap().get(-raw.errno) ?? [`ERRNO_${raw.errno}`, 'unknown error'];
+    const [code, text] = describeErrno(raw.errno);
     const hint = advice[code];
     const message = `can't ${action} ${path}: ${text} (${code} from ${raw.syscall})${hint === undefined ? '' : `; ${hint}`}`;
     return new NativeError(code, message, { path, errno: raw.errno, syscall: raw.syscall });

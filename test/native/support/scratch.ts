@@ -14,10 +14,32 @@ export function scratchDirectory(): string {
 
 /** Mounts a tmpfs of `sizeBytes` below `parent`, unmounted after the test. */
 export function mountTmpfs(parent: string, sizeBytes: number): string {
-  const directory = mkdtempSync(join(parent, 'tmpfs-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory]);
+  return mount(parent, ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs']);
+}
+
+/** Mounts a ramfs, which can't preallocate. */
+export function mountRamfs(parent: string): string {
+  return mount(parent, ['-t', 'ramfs', 'ramfs']);
+}
+
+/** Mounts a fresh ext4 over a loop device. */
+export function mountExt4(parent: string, sizeBytes: number): string {
+  const image = `${mkdtempSync(join(parent, 'image-'))}/ext4`;
+  execFileSync('truncate', ['-s', String(sizeBytes), image]);
+  execFileSync('mkfs.ext4', ['-q', image]);
+  return mount(parent, ['-o', 'loop', image]);
+}
+
+function mount(parent: string, parameters: readonly string[]): string {
+  const directory = mkdtempSync(join(parent, 'mount-'));
+  execFileSync('mount', [...parameters, directory]);
   onTestFinished(() => void execFileSync('umount', [directory]));
   return directory;
+}
+
+/** True when the command runs and succeeds. */
+export function canRun(command: string, parameters: readonly string[]): boolean {
+  return spawnSync(command, parameters, { stdio: 'ignore' }).status === 0;
 }
 
 /** True when this user may mount (root on Linux, as in CI). */

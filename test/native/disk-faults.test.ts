@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -5,7 +6,15 @@ import { describe, expect, test } from 'vitest';
 import { fileSystemInfo, type FileWriteFailure, writeFiles } from '../../src/native/file-tasks.ts';
 import { openMappedFile, openMappedFileSync } from '../../src/native/mapped-file-region.ts';
 import type { NativeError } from '../../src/native/native-error.ts';
-import { canMountTmpfs, failureOf, mountTmpfs, scratchDirectory } from './support/scratch.ts';
+import {
+  canMountTmpfs,
+  canRun,
+  failureOf,
+  mountExt4,
+  mountRamfs,
+  mountTmpfs,
+  scratchDirectory,
+} from './support/scratch.ts';
 
 const directory = scratchDirectory();
 const mountable = canMountTmpfs(directory);
@@ -67,3 +76,40 @@ describe.skipIf(!mountable)('a full disk (needs root on Linux, to mount a small 
     await region.close();
   });
 });
+
+test.skipIf(!mountable)(
+  'a file system that can not preallocate says so (needs root on Linux, to mount a ramfs)',
+  async () => {
+    const disk = mountRamfs(directory);
+    const options = { mode: 'create', sizeBytes: MIB, preallocate: true } as const;
+    const failure = await failureOf(() => openMappedFile(join(disk, 'segment'), options));
+    expect(failure).toMatchObject({ code: 'ENOTSUP', details: { syscall: 'fallocate' } });
+    expect(String(failure)).toContain('this file system can not do that');
+    expect(readdirSync(disk)).toEqual([]);
+  },
+);
+
+// Tells ext4 to stop writing, as after a failed device; mapped stores go on as if nothing had happened.
+const SHUT_DOWN =
+  'import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1],os.O_RDONLY),0x8004587d,struct.pack("I",2))';
+const canFail =
+  mountable &&
+  canRun('mkfs.ext4', ['-V']) &&
+  canRun('losetup', ['--find']) &&
+  canRun('python3', ['-c', 'import fcntl']);
+
+test.skipIf(!canFail)(
+  'a sync that fails is reported with its errno (needs root, loop devices, mkfs.ext4, python3)',
+  async () => {
+    const disk = mountExt4(directory, 16 * MIB);
+    const region = await openMappedFile(join(disk, 'segment'), { mode: 'create', sizeBytes: MIB, preallocate: true });
+    await region.sync(0, MIB);
+    execFileSync('python3', ['-c', SHUT_DOWN, disk]);
+    region.buffer.fill(1);
+    expect(await failureOf(() => region.sync(0, MIB))).toMatchObject({
+      code: 'EIO',
+      details: { syscall: 'fdatasync', path: region.path },
+    });
+    await region.close();
+  },
+);
