@@ -6,6 +6,7 @@
 // was under way is partly done.
 
 import { dirname } from 'node:path';
+import { assert } from '../../src/base/assert.ts';
 import { Prng } from '../../src/base/prng.ts';
 import type {
   FileLock,
@@ -59,8 +60,10 @@ export class CrashableFileSystem implements FileSystem {
   readonly #prng: Prng;
   readonly #jobs: JobQueue;
   readonly #regionHost: RegionHost;
-  readonly #locks = new Set<string>();
+  readonly #locks = new Map<string, object>();
   readonly #log = new OperationLog();
+  /** The last replacement of each path that is under way: two at once would share the temporary file. */
+  readonly #replacements = new Map<string, Promise<void>>();
   #tree = new DirectoryTree();
   #capacityBytes: number;
   #crashesBy: 'power' | 'kill' = 'power';
@@ -205,13 +208,29 @@ export class CrashableFileSystem implements FileSystem {
     return this.#runNow('readFileAt', path, () => this.#planRead(path, position, lengthBytes));
   }
 
+  nextDataSync(path: string, position: number): number | undefined {
+    return this.#runNow('readFile', path, () => ({
+      steps: [],
+      result: () => this.#fileAt(path, 'read').nextData(position),
+    }));
+  }
+
   writeFiles(writes: readonly FileWrite[]): Promise<void> {
     return this.#start('writeFiles', writes[0]?.path ?? '', () => this.#planWrites(writes));
   }
 
   replaceFile(path: string, bytes: Uint8Array): Promise<void> {
     const content = Buffer.from(bytes);
-    return this.#start('replaceFile', path, () => this.#planReplace(path, content));
+    const before = this.#replacements.get(path);
+    const start = (): Promise<void> => this.#start('replaceFile', path, () => this.#planReplace(path, content));
+    // Whether the one before failed is for its own caller to know.
+    const replaced = before === undefined ? start() : before.then(start, start);
+    this.#replacements.set(path, replaced);
+    const forget = (): void => {
+      if (this.#replacements.get(path) === replaced) this.#replacements.delete(path);
+    };
+    replaced.then(forget, forget);
+    return replaced;
   }
 
   replaceFileSync(path: string, bytes: Uint8Array): void {
@@ -300,26 +319,33 @@ export class CrashableFileSystem implements FileSystem {
       const present = this.#tree.findFile(path, 'lock');
       if (this.#locks.has(path)) throw lockedProblem(path, present?.bytes.toString() ?? '');
       const file = present ?? this.#newFile();
+      const owner = {};
       const take = (): void => {
         if (present === undefined) this.#tree.link(path, file, 'lock');
         file.bytes = Buffer.from(new Uint8Array(Buffer.from(contents)).buffer);
         file.modifiedMs = this.#nowMs();
-        this.#locks.add(path);
+        this.#locks.set(path, owner);
       };
-      return { steps: [take], result: () => ({ release: () => void this.#locks.delete(path) }) };
+      return { steps: [take], result: () => ({ release: () => this.#unlock(path, owner) }) };
     });
   }
 
   // ---- what the operations are made of ------------------------------------------------------------------------------------
 
   #planOpen(path: string, options: OpenRegionOptions): Plan<MappedRegion> {
+    assert(options.sizeBytes > 0, 'a mapped file has at least one byte');
     const present = this.#tree.findFile(path, options.mode === 'create' ? 'create' : 'open');
     if (options.mode === 'open') {
       if (present === undefined) throw fileSystemProblem('ENOENT', { doing: 'open', path });
       if (present.bytes.length !== options.sizeBytes) {
         throw wrongSizeProblem(path, options.sizeBytes, present.bytes.length);
       }
-      return { steps: [], result: () => new CrashableRegion(path, present, this.#regionHost) };
+      const reserve = (): void => {
+        if (options.preallocate !== true || present.preallocated) return;
+        this.#requireSpace(present.newlyAllocatedBytes(0, options.sizeBytes), 'open', path);
+        present.preallocated = true;
+      };
+      return { steps: [reserve], result: () => new CrashableRegion(path, present, this.#regionHost) };
     }
     if (present !== undefined) throw fileSystemProblem('EEXIST', { doing: 'create', path });
     const file = this.#newFile();
@@ -341,6 +367,10 @@ export class CrashableFileSystem implements FileSystem {
       ],
       result: () => new CrashableRegion(path, file, this.#regionHost),
     };
+  }
+
+  #unlock(path: string, owner: object): void {
+    if (this.#locks.get(path) === owner) this.#locks.delete(path);
   }
 
   #planRead(path: string, position: number, lengthBytes: number): Plan<Buffer> {
@@ -389,7 +419,12 @@ export class CrashableFileSystem implements FileSystem {
     const undo = (): void => this.#tree.unlink(temporary, 'replace');
     return {
       steps: [
-        () => this.#tree.link(temporary, file, 'replace'),
+        () => {
+          if (this.#tree.findDirectory(dirname(path), 'replace') === undefined) {
+            throw fileSystemProblem('ENOENT', { doing: 'replace', path });
+          }
+          this.#tree.link(temporary, file, 'replace');
+        },
         () => file.write(0, bytes.subarray(0, middle)),
         () => {
           this.#requireSpace(file.newlyAllocatedBytes(0, bytes.length), 'replace', path, undo);

@@ -57,6 +57,17 @@ export class PagedFile {
     return pages * this.pageSizeBytes;
   }
 
+  /** The first byte at or after the position that is not in a hole. */
+  nextData(position: number): number | undefined {
+    const count = this.#pageCount(this.bytes.length);
+    for (let page = Math.floor(position / this.pageSizeBytes); page < count; page++) {
+      const isHole =
+        !this.preallocated && !this.#touchedPages.has(page) && this.#holds(page, zeroPage(this.pageSizeBytes));
+      if (!isHole) return Math.max(position, page * this.pageSizeBytes);
+    }
+    return undefined;
+  }
+
   grow(sizeBytes: number): void {
     if (sizeBytes <= this.bytes.length) return;
     assert(this.mappedCount === 0, 'a mapped file must not change its size');
