@@ -121,7 +121,7 @@ class LooseParser {
     } while (this.#nextIs(','));
     this.#expect('}');
     // fromEntries defines members, so a key named __proto__ is a member like any other.
-    return hasObjectKey ? new Map(members) : (Object.fromEntries(members as [string, ParsedJson][]) as ParsedObject);
+    return hasObjectKey ? new Map(members) : Object.fromEntries(members as [string, ParsedJson][]);
   }
 
   #array(): readonly ParsedJson[] {
@@ -153,11 +153,11 @@ class LooseParser {
   }
 
   #integerKey(): string {
-    return this.#match(/-?\d+/y, 'a key') ?? '';
+    return this.#match(/-?\d+/y, 'a key');
   }
 
   #number(): number | bigint {
-    const text = this.#match(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y, 'a value') ?? '';
+    const text = this.#match(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y, 'a value');
     const value = Number(text);
     if (Number.isSafeInteger(value) || !/^-?\d+$/.test(text)) return value;
     if (text.length > 20 || BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) throw this.#refusal('a 64-bit integer');

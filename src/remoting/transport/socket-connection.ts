@@ -246,9 +246,11 @@ export class SocketConnection implements Connection {
   }
 
   #flush(): void {
-    if (!this.#state.open || this.#outbox.isEmpty) return;
-    this.#outbox.flush();
-    this.#state.activeAtSweep = this.#context.sweep.count;
+    if (!this.#state.open) return;
+    if (!this.#outbox.isEmpty) {
+      this.#outbox.flush();
+      this.#state.activeAtSweep = this.#context.sweep.count;
+    }
     const { writeBufferBytesMax } = this.#context.limits;
     const unsentBytes = this.#outbox.unsentBytes;
     if (unsentBytes <= writeBufferBytesMax) return;

@@ -3,6 +3,7 @@ import { describe, expect, expectTypeOf, test } from 'vitest';
 import { ExtFields } from '../../../src/remoting/protocol/ext-fields.ts';
 import type { FieldValue } from '../../../src/remoting/protocol/ext-fields.ts';
 import { headerCodec, optional, required } from '../../../src/remoting/protocol/header-fields.ts';
+import type { HeaderSpec } from '../../../src/remoting/protocol/header-fields.ts';
 import { RemotingCommand } from '../../../src/remoting/protocol/remoting-command.ts';
 import { createRequest, decodeHeader, requestHeaderSpecs } from '../../../src/remoting/protocol/request-headers.ts';
 import type { RequestHeader } from '../../../src/remoting/protocol/request-headers.ts';
@@ -100,7 +101,8 @@ describe('the table of request headers', () => {
   });
 
   test('knows the letters a to n, each once', () => {
-    const { wireNames } = { wireNames: Object.values(requestHeaderSpecs[310]).map(({ wireName }) => wireName) };
+    const spec: HeaderSpec = requestHeaderSpecs[RequestCode.SEND_MESSAGE_V2];
+    const wireNames = Object.values(spec).map(({ wireName }) => wireName);
     const letters = wireNames.filter((name) => name?.length === 1).sort();
     expect(letters.join('')).toBe('abcdefghijklmn');
   });
@@ -134,7 +136,8 @@ describe('the table of request headers', () => {
     'knows every field of %s',
     (_name, { request }) => {
       const code = request.header.code as keyof typeof requestHeaderSpecs;
-      const known = new Set(Object.entries(requestHeaderSpecs[code]).map(([name, spec]) => spec.wireName ?? name));
+      const spec: HeaderSpec = requestHeaderSpecs[code];
+      const known = new Set(Object.entries(spec).map(([name, field]) => field.wireName ?? name));
       const sent = Object.keys(request.header.extFields ?? {});
       expect(sent.filter((name) => !known.has(name) && !foreign.has(name))).toEqual([]);
     },
