@@ -53,12 +53,11 @@ export class QueueFiles {
 
   /** The first offset in [low, high) whose unit is not `wanted`, or `high`. Wanted units must come before all others. */
   firstNot(wanted: (unit: Unit) => boolean, low: number, high: number): number {
-    let from = low;
-    let to = high;
     // A queue of few units is answered by one read.
     const head = this.#countInBlock(wanted, low, Math.min(BLOCK_UNITS, high - low));
     if (head < Math.min(BLOCK_UNITS, high - low)) return low + head;
-    from = low + head;
+    let from = low + head;
+    let to = high;
     while (to - from > BLOCK_UNITS) {
       const middle = from + Math.floor((to - from) / 2);
       if (wanted(this.unitAt(middle))) from = middle + 1;

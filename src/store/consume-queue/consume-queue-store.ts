@@ -5,13 +5,13 @@ import { assert } from '../../base/assert.ts';
 import type { Logger } from '../../base/logger.ts';
 import { QUEUE_ID_MAX, topicNameProblem } from '../../model/names.ts';
 import type { FileSystem } from '../file-system.ts';
+import { MappedFileCache } from '../mapped-file/mapped-file-cache.ts';
 import { StoreError } from '../store-errors.ts';
 import { ConsumeQueue, type QueueExtent, type QueueSurroundings } from './consume-queue.ts';
 import { UNIT_SIZE_BYTES } from './consume-queue-layout.ts';
 import { openQueue } from './consume-queue-recovery.ts';
 import { trimQueue } from './consume-queue-trim.ts';
 import { WriteOut } from './consume-queue-write-out.ts';
-import { QueueFileCache } from './queue-file-cache.ts';
 import { UnitArena } from './unit-arena.ts';
 
 export interface ConsumeQueueStoreOptions {
@@ -35,7 +35,7 @@ export class ConsumeQueueStore {
   readonly #queueCountMax: number;
   readonly #fileUnits: number;
   readonly #arena = new UnitArena();
-  readonly #files: QueueFileCache;
+  readonly #files: MappedFileCache;
   readonly #shared: QueueSurroundings;
   readonly #topics = new Map<string, QueuesById>();
   /** Queues that have units in memory, each once. */
@@ -60,7 +60,7 @@ export class ConsumeQueueStore {
     this.#logger = options.logger;
     this.#queueCountMax = options.queueCountMax;
     this.#fileUnits = segmentSizeBytes / UNIT_SIZE_BYTES;
-    this.#files = new QueueFileCache({ fileSystem, fileSizeBytes: segmentSizeBytes, filesMax: mappedFilesMax });
+    this.#files = new MappedFileCache({ fileSystem, fileSizeBytes: segmentSizeBytes, filesMax: mappedFilesMax });
     this.#shared = {
       fileSystem,
       directory,
@@ -74,6 +74,10 @@ export class ConsumeQueueStore {
   /** Finds every queue and its first and last offset; maps nothing. Throws FileSystemErrors and ERR_STORE_BAD_CONFIG. */
   static async open(options: ConsumeQueueStoreOptions): Promise<ConsumeQueueStore> {
     const store = new ConsumeQueueStore(options);
+    if (options.fileSystem.statusSync(options.directory) === undefined) {
+      options.fileSystem.makeDirectorySync(options.directory);
+      store.#rebuildFrom = 0;
+    }
     for (const topic of options.fileSystem.listSync(options.directory)) {
       store.#openTopic(topic);
       await Promise.resolve();
@@ -106,7 +110,7 @@ export class ConsumeQueueStore {
 
   /**
    * Set when files were lost or could not be right: records that begin at or above this physical offset (or at the log's
-   * beginning, if that is above it) must be dispatched again. A directory that is missing as a whole can't be noticed here.
+   * beginning, if that is above it) must be dispatched again. One queue's directory that is missing as a whole can't be noticed here.
    */
   get rebuildFrom(): number | undefined {
     return this.#rebuildFrom;

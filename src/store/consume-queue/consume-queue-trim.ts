@@ -3,17 +3,17 @@
 // by Apache for good; so the rest of the last file is made zeros, and files behind it are removed.
 
 import type { FileSystem, FileWrite } from '../file-system.ts';
+import type { MappedFileCache } from '../mapped-file/mapped-file-cache.ts';
 import { EMPTY_EXTENT, type ConsumeQueue, type QueueExtent } from './consume-queue.ts';
 import { isPreBlank, isValidUnit, UNIT_SIZE_BYTES, type Unit } from './consume-queue-layout.ts';
 import { QueueFiles } from './consume-queue-recovery.ts';
-import type { QueueFileCache } from './queue-file-cache.ts';
 
 const BLOCK_SIZE_BYTES = 256 * 1024;
 const ZEROS = Buffer.alloc(BLOCK_SIZE_BYTES);
 
 export interface TrimSurroundings {
   readonly fileSystem: FileSystem;
-  readonly files: QueueFileCache;
+  readonly files: MappedFileCache;
   readonly fileUnits: number;
 }
 

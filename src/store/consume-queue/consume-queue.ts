@@ -6,6 +6,7 @@
 
 import { assert, verify } from '../../base/assert.ts';
 import type { FileSystem } from '../file-system.ts';
+import type { MappedFileCache } from '../mapped-file/mapped-file-cache.ts';
 import { StoreError } from '../store-errors.ts';
 import {
   dataViewOf,
@@ -19,7 +20,6 @@ import {
   unitAtPosition,
   type Unit,
 } from './consume-queue-layout.ts';
-import type { QueueFileCache } from './queue-file-cache.ts';
 import { CHUNK_UNITS, type UnitArena } from './unit-arena.ts';
 
 export type { Unit } from './consume-queue-layout.ts';
@@ -39,7 +39,7 @@ export interface QueueSurroundings {
   /** Units in one file. */
   readonly fileUnits: number;
   readonly arena: UnitArena;
-  readonly files: QueueFileCache;
+  readonly files: MappedFileCache;
   /** Called when a queue gets its first unit that is in no file. */
   readonly markPending: (queue: ConsumeQueue) => void;
 }

@@ -1,20 +1,17 @@
-// The consume queue files that are mapped for reading, the least recently used given up first. They are written with
-// FileSystem.writeFiles, never through the mapping; both see the same pages, so a mapping stays true while its file is extended.
+// Files of one size that are mapped for reading, the least recently used given up first: consume queues and sealed index files.
+// They are written with FileSystem.writeFiles or were finished long ago, never written through these mappings; both ways see the
+// same pages, so a mapping stays true while its file is extended.
 
 import { assert } from '../../base/assert.ts';
 import type { FileSystem, MappedRegion } from '../file-system.ts';
-import { dataViewOf } from './consume-queue-layout.ts';
 
 interface CachedFile {
   readonly region: MappedRegion;
   readonly view: DataView;
 }
 
-/** Bytes of a file: borrowed until the end of this turn of the loop, or an owned copy. */
-export type FileBytes = DataView;
-
-/** Owner: one ConsumeQueueStore. */
-export class QueueFileCache {
+/** Owner: the room whose files these are. */
+export class MappedFileCache {
   readonly #fileSystem: FileSystem;
   readonly #fileSizeBytes: number;
   readonly #filesMax: number;
@@ -25,7 +22,7 @@ export class QueueFileCache {
   #isClosed = false;
 
   constructor(options: { fileSystem: FileSystem; fileSizeBytes: number; filesMax: number }) {
-    assert(options.filesMax >= 1, 'at least one queue file must be allowed to be mapped');
+    assert(options.filesMax >= 1, 'at least one file must be allowed to be mapped');
     this.#fileSystem = options.fileSystem;
     this.#fileSizeBytes = options.fileSizeBytes;
     this.#filesMax = options.filesMax;
@@ -35,39 +32,39 @@ export class QueueFileCache {
     return this.#files.size + this.#opening.size;
   }
 
-  /** A view of exactly the range, when it is mapped and in memory; undefined when only {@link load} can get it. */
-  peek(path: string, position: number, lengthBytes: number): FileBytes | undefined {
+  /**
+   * A view of exactly the range when that is mapped and in memory, borrowed until the end of this turn of the loop; undefined
+   * when only {@link load} can get it.
+   */
+  peek(path: string, position: number, lengthBytes: number): DataView | undefined {
     const file = this.#files.get(path);
-    if (file === undefined || !file.region.isResident(position, lengthBytes)) return undefined;
-    this.#touch(path, file);
+    if (file?.region.isResident(position, lengthBytes) !== true) return undefined;
+    this.#files.delete(path);
+    this.#files.set(path, file);
     return slice(file.view, position, lengthBytes);
   }
 
-  /** The range, mapped first if need be, and read off the loop if it is not in memory. Rejects with a FileSystemError. */
-  async load(path: string, position: number, lengthBytes: number): Promise<FileBytes> {
+  /**
+   * A view of exactly the range, mapped first if need be, and read off the loop if it is not in memory. Borrowed until the end
+   * of the turn in which it resolves. Rejects with a FileSystemError.
+   */
+  async load(path: string, position: number, lengthBytes: number): Promise<DataView> {
     const file = this.#files.get(path) ?? (await this.#open(path));
-    if (file.region.isClosed) return this.#readUnmapped(path, position, lengthBytes);
+    if (file.region.isClosed) {
+      // Given up between two steps: others needed the room.
+      return viewOf(await this.#fileSystem.readFileAt(path, position, lengthBytes));
+    }
     if (file.region.isResident(position, lengthBytes)) return slice(file.view, position, lengthBytes);
     file.region.pin();
     try {
-      return dataViewOf(await file.region.readAt(position, lengthBytes));
+      return viewOf(await file.region.readAt(position, lengthBytes));
     } finally {
       file.region.unpin();
     }
   }
 
-  /** For a file that was given up between two steps of a load. */
-  async #readUnmapped(path: string, position: number, lengthBytes: number): Promise<FileBytes> {
-    return dataViewOf(await this.#fileSystem.readFileAt(path, position, lengthBytes));
-  }
-
-  #touch(path: string, file: CachedFile): void {
-    this.#files.delete(path);
-    this.#files.set(path, file);
-  }
-
   #open(path: string): Promise<CachedFile> {
-    assert(!this.#isClosed, 'the queue files are closed');
+    assert(!this.#isClosed, 'the files are closed');
     const known = this.#opening.get(path);
     if (known !== undefined) return known;
     const opening = this.#openNow(path).finally(() => this.#opening.delete(path));
@@ -77,11 +74,7 @@ export class QueueFileCache {
 
   async #openNow(path: string): Promise<CachedFile> {
     const region = await this.#fileSystem.openRegion(path, { sizeBytes: this.#fileSizeBytes, mode: 'open' });
-    const file = { region, view: dataViewOf(region.buffer) };
-    if (this.#isClosed) {
-      this.#close(file);
-      return file;
-    }
+    const file = { region, view: viewOf(region.buffer) };
     this.#files.set(path, file);
     for (const [oldest, other] of this.#files) {
       if (this.#files.size <= this.#filesMax) break;
@@ -105,6 +98,7 @@ export class QueueFileCache {
     await file.region.close();
   }
 
+  /** Waits for what is being opened, then unmaps everything. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#opening.values());
@@ -112,6 +106,10 @@ export class QueueFileCache {
     this.#files.clear();
     await Promise.all(this.#closing);
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function slice(view: DataView, position: number, lengthBytes: number): DataView {
