@@ -162,6 +162,7 @@ export class CommitLog {
     this.#endOffset = endOffset;
     this.#flushedOffset = endOffset;
     this.#reader.endOffset = endOffset;
+    this.#reader.writtenFromOffset = endOffset;
     if (tail !== undefined) this.#useTail(tail, endOffset - tail.startOffset);
     if (tail === undefined || this.#position >= this.#requestNextPosition) this.#files.requestNext();
   }

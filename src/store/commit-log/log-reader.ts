@@ -57,12 +57,15 @@ export class LogReader {
   /** Window number → monotonic time until which it is taken to be in memory. */
   readonly #residentUntilMs = new Map<number, number>();
   /** The log's end; the owner keeps it current. */
-  endOffset = 0;
+  endOffset: number;
+  /** What lies below was not written by this process, so nothing is known about where it is. */
+  writtenFromOffset = Number.POSITIVE_INFINITY;
 
   constructor(options: { files: MappedFileQueue; clock: Clock; hotLogBytes: number }) {
     this.#files = options.files;
     this.#clock = options.clock;
     this.#hotLogBytes = options.hotLogBytes;
+    this.endOffset = options.files.endOffset;
   }
 
   /** See CommitLog.view. */
@@ -74,11 +77,15 @@ export class LogReader {
     if (position + sizeBytes > file.sizeBytes) return undefined;
     const region = file.region;
     if (region === undefined) return this.#readCold(file, position, sizeBytes);
-    if (physicalOffset >= this.endOffset - this.#hotLogBytes || this.#isResident(file, position, sizeBytes)) {
+    if (this.#isHot(physicalOffset) || this.#isResident(file, position, sizeBytes)) {
       this.#files.touch(file);
       return new PinnedView(region, position, sizeBytes);
     }
     return this.#readCold(file, position, sizeBytes);
+  }
+
+  #isHot(physicalOffset: number): boolean {
+    return physicalOffset >= this.writtenFromOffset && physicalOffset >= this.endOffset - this.#hotLogBytes;
   }
 
   #isResident(file: MappedFile, position: number, sizeBytes: number): boolean {
@@ -102,9 +109,8 @@ export class LogReader {
   }
 
   async #readCold(file: MappedFile, position: number, sizeBytes: number): Promise<LogView | undefined> {
-    if (file.isDeleted) return undefined;
-    const region = file.region ?? (await this.#files.map(file));
-    if (file.isDeleted) return undefined;
+    const region = file.region ?? (await this.#mapUnlessRemoved(file));
+    if (region === undefined) return undefined;
     // The mapping may be taken away by the limit of mappings while the thread reads.
     region.pin();
     try {
@@ -113,6 +119,16 @@ export class LogReader {
       return new OwnedView(await region.readAt(position, sizeBytes));
     } finally {
       region.unpin();
+    }
+  }
+
+  /** undefined when retention removed the segment, before or while it was being mapped. */
+  async #mapUnlessRemoved(file: MappedFile): Promise<MappedRegion | undefined> {
+    try {
+      return await this.#files.map(file);
+    } catch (error) {
+      if (file.isDeleted) return undefined;
+      throw error;
     }
   }
 }
