@@ -24,6 +24,14 @@ Outcome ReadFully(int descriptor, uint8_t* target, size_t length, off_t position
   return Outcome::Value(static_cast<int64_t>(done));
 }
 
+Outcome SyncData(int descriptor) {
+#ifdef __linux__
+  return fdatasync(descriptor) == 0 ? Outcome{} : Outcome::Failed(errno, "fdatasync");
+#else
+  return fcntl(descriptor, F_FULLFSYNC) == 0 ? Outcome{} : Outcome::Failed(errno, "fcntl");
+#endif
+}
+
 namespace {
 
 Outcome WriteFully(int descriptor, const uint8_t* source, size_t length, off_t position) {
@@ -132,9 +140,9 @@ class WriteFilesTask : public Task {
     if (status.st_size < entry.ensured_size && ftruncate(file.number, entry.ensured_size) != 0) {
       return Outcome::Failed(errno, "ftruncate");
     }
-    const Outcome outcome = WriteFully(file.number, source, entry.length, entry.position);
+    Outcome outcome = WriteFully(file.number, source, entry.length, entry.position);
+    if (outcome.error == 0 && with_sync) outcome = SyncData(file.number);
     if (outcome.error != 0) return outcome;
-    if (with_sync && fdatasync(file.number) != 0) return Outcome::Failed(errno, "fdatasync");
     return close(file.Release()) == 0 ? Outcome{} : Outcome::Failed(errno, "close");
   }
 

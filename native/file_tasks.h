@@ -11,6 +11,8 @@
 
 // Reads until `length` bytes came or the file ended; the value is the count.
 Outcome ReadFully(int descriptor, uint8_t* target, size_t length, off_t position);
+// Makes the file's bytes and size durable, beyond the device's own cache.
+Outcome SyncData(int descriptor);
 
 const std::vector<Function>& FileFunctions();
 

@@ -221,15 +221,9 @@ napi_value UnpinRegion(napi_env env, napi_callback_info info) {
 // The jobs of `runOnRegion`; the same numbers stand in src/native/mapped-file-region.ts.
 enum Job : int64_t { kSync = 0, kPopulate = 1, kLock = 2, kUnlock = 3, kZero = 4, kJobCount };
 
-// The whole file is synced, whatever the range: fdatasync also covers a size that changed, and a descriptor that is
-// open from the start sees every write error.
-Outcome Sync(const Region& region) {
-#ifdef __linux__
-  return fdatasync(region.mapping.descriptor) == 0 ? Outcome{} : Outcome::Failed(errno, "fdatasync");
-#else
-  return fcntl(region.mapping.descriptor, F_FULLFSYNC) == 0 ? Outcome{} : Outcome::Failed(errno, "fcntl");
-#endif
-}
+// The whole file is synced, whatever the range: that also covers a size that changed, and a descriptor that is open from
+// the start sees every write error.
+Outcome Sync(const Region& region) { return SyncData(region.mapping.descriptor); }
 
 // Brings the pages in and makes them writable. Kernels that can't do both at once (Linux before 5.14, macOS) at least get
 // them into the page cache: through the descriptor, because a read error there is an errno and not a SIGBUS.
