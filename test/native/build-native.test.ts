@@ -6,10 +6,13 @@ import { expect, test } from 'vitest';
 import { scratchDirectory } from './support/scratch.ts';
 
 const root = join(import.meta.dirname, '../..');
+const directory = scratchDirectory();
+let packageCount = 0;
 
 /** A package with the real script and one tiny source, so that a build takes no time. */
 function tinyPackage(): { folder: string; build: (...parameters: string[]) => ReturnType<typeof runBuild> } {
-  const folder = scratchDirectory();
+  const folder = join(directory, `package-${packageCount++}`);
+  mkdirSync(folder);
   mkdirSync(join(folder, 'native'));
   mkdirSync(join(folder, 'scripts'));
   cpSync(join(root, 'scripts/build-native.mjs'), join(folder, 'scripts/build-native.mjs'));

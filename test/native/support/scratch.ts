@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
 
-/** A fresh directory, removed after the test file. */
+/** A fresh directory, removed after the test file. To be called outside of tests. */
 export function scratchDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'cometmq-native-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
