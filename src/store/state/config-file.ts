@@ -181,7 +181,7 @@ export class ConfigFile {
     await this.#options.writer.whenDurable();
     if (previous !== undefined) await fileSystem.replaceFile(`${this.#path}.bak`, previous);
     await fileSystem.replaceFile(this.#path, bytes);
-    this.#record = recordAfter(this.#record, previousHash);
+    this.#note(recordAfter(this.#record, previousHash));
   }
 
   async #serialize(): Promise<{ bytes: Buffer; hash: string }> {

@@ -22,7 +22,7 @@ export function recordBefore(record: ExportRecord, current: string | undefined, 
   return { ...(current !== undefined && { last: current }), intended, backups };
 }
 
-/** What is known when both files were replaced; made durable with the next export. */
+/** What is known when both files were replaced: an older export that appears in the file's place is no accident then. */
 export function recordAfter(record: ExportRecord, previous: string | undefined): ExportRecord {
   if (record.intended === undefined) return record;
   return { last: record.intended, backups: previous === undefined ? record.backups : [previous] };

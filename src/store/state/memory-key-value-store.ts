@@ -25,6 +25,7 @@ export class MemoryKeyValueStore implements KeyValueStore {
   #pending: PendingCommit[] = [];
   #refusal: StoreError | undefined;
   #isClosed = false;
+  #isCrashed = false;
 
   constructor(options: MemoryKeyValueStoreOptions = {}, durable: ReadonlyMap<string, Buffer> = new Map()) {
     this.#options = options;
@@ -49,6 +50,7 @@ export class MemoryKeyValueStore implements KeyValueStore {
   }
 
   commit(changes: readonly KeyValueChange[]): Promise<void> {
+    if (this.#isCrashed) return new Promise(() => undefined); // nobody is there any more to hear of it
     if (this.#isClosed) {
       return Promise.reject(new StoreError('ERR_STORE_CLOSED', 'The key-value store is closed; open the store again.'));
     }
@@ -72,13 +74,13 @@ export class MemoryKeyValueStore implements KeyValueStore {
 
   /**
    * What a crash now leaves, as a new store: everything durable and the first `pendingKept` of the unresolved commits. This
-   * store takes part in nothing any more: its unresolved commits stay so.
+   * store takes part in nothing any more: its commits never settle.
    */
   crash(pendingKept: number, options: MemoryKeyValueStoreOptions = this.#options): MemoryKeyValueStore {
     const survivor = new MemoryKeyValueStore(options, this.#durable);
     for (const commit of this.#pending.slice(0, pendingKept)) survivor.#apply(commit.changes);
     this.#pending = [];
-    this.#isClosed = true;
+    this.#isCrashed = true;
     return survivor;
   }
 

@@ -90,6 +90,7 @@ export class StoreState {
   static async open(options: StoreStateOptions): Promise<StoreState> {
     const state = new StoreState(options);
     try {
+      options.fileSystem.makeDirectorySync(options.configDirectory);
       state.#restore();
       await state.#import();
     } catch (error) {
@@ -129,6 +130,7 @@ export class StoreState {
     try {
       await this.#writer.whenDurable();
       await this.exportAll().catch(() => undefined); // logged by the file that failed
+      await this.#writer.whenDurable(); // what was noted of the exports
     } finally {
       for (const file of this.#files) await file.stop();
       this.#writer.stop();
