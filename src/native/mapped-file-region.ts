@@ -32,7 +32,8 @@ const ADVICE: Readonly<Record<MemoryAdvice, number>> = {
 
 /**
  * Opens (or makes) a file and maps it, off the event loop. When it fails no file of its making stays behind.
- * Rejects with a NativeError: an errno name (ENOSPC, EOPNOTSUPP, EEXIST, ...) or 'ERR_NATIVE_FILE_SIZE'.
+ * Rejects with a NativeError: an errno name (ENOSPC, ENOTSUP, EEXIST, ELOOP for a symbolic link, ...) or
+ * 'ERR_NATIVE_FILE_SIZE'.
  */
 export async function openMappedFile(path: string, options: OpenMappedFileOptions): Promise<MappedFileRegion> {
   try {

@@ -117,11 +117,13 @@ describe('opening', () => {
     expect(readFileSync(join(folder, 'old'), 'latin1')).toBe('abc');
   });
 
-  test('a dangling symbolic link is not followed to make a file', async () => {
+  test('a symbolic link is followed neither to make a file nor to open one', async () => {
     const link = newPath();
     symlinkSync(join(directory, 'nowhere'), link);
     expect(await failureOf(() => openMappedFileSync(link, { mode: 'create', sizeBytes: 1 }))).toEqual(coded('EEXIST'));
     expect(existsSync(join(directory, 'nowhere'))).toBe(false);
+    writeFileSync(join(directory, 'nowhere'), 'now it is somewhere');
+    expect(await failureOf(() => openMappedFile(link, { mode: 'open' }))).toEqual(coded('ELOOP'));
   });
 
   test('messages name the file, the errno and what to do', async () => {
