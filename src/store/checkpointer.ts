@@ -102,7 +102,7 @@ export class Checkpointer {
   }
 
   async #checkpoint(): Promise<void> {
-    const { commitLog, logFlush, consumeQueues, index, checkpoint, durableOffset, fileSystem, directory } = this.#parts;
+    const { commitLog, logFlush, index, checkpoint, durableOffset, fileSystem, directory } = this.#parts;
     const offset = commitLog.endOffset;
     const storeTimestampMs = this.#lastStoreTimestampMs;
     await logFlush.flushNow();

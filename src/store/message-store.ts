@@ -69,6 +69,9 @@ export interface StoreStats {
   readonly refusal: string | undefined;
 }
 
+/** A close waits for views that were handed out; after this long it says so. */
+const CLOSE_REMINDER_MS = 5_000;
+
 export class MessageStore implements AsyncDisposable {
   readonly #parts: StoreParts;
   readonly #isSyncFlush: boolean;
@@ -117,7 +120,8 @@ export class MessageStore implements AsyncDisposable {
    * WAIT=false is answered at once in both. What is refused leaves no trace.
    */
   put(message: MessageToPut): PutMessageResult | Promise<PutMessageResult> {
-    const problem = this.#parts.writeGate.refusal ?? this.#parts.commitLog.problemOf(message);
+    const { writeGate, commitLog } = this.#parts;
+    const problem = writeGate.refusal ?? commitLog.problemOf(message) ?? this.#queueProblemOf(message);
     if (problem !== undefined) return problem;
     const stored = this.#waiting.count === 0 ? this.#append(message) : undefined;
     return stored === undefined ? this.#wait([message], false) : this.#settle(stored, message.properties);
@@ -127,10 +131,22 @@ export class MessageStore implements AsyncDisposable {
   putBatch(messages: readonly MessageToPut[]): PutMessageResult | Promise<PutMessageResult> {
     const [first] = messages;
     if (first === undefined) return { status: 'MESSAGE_ILLEGAL', reason: 'The batch has no messages.' };
-    const problem = this.#parts.writeGate.refusal ?? this.#parts.commitLog.problemOfBatch(messages);
+    const { writeGate, commitLog } = this.#parts;
+    const problem = writeGate.refusal ?? commitLog.problemOfBatch(messages) ?? this.#queueProblemOf(first);
     if (problem !== undefined) return problem;
     const stored = this.#waiting.count === 0 ? this.#appendBatch(messages) : undefined;
     return stored === undefined ? this.#wait(messages, true) : this.#settle(stored, first.properties);
+  }
+
+  /** A store has a bounded number of queues; a name that is one too many is refused before anything is written. */
+  #queueProblemOf(message: MessageToPut): PutRefused | undefined {
+    const { consumeQueues, config } = this.#parts;
+    if (consumeQueues.queueCount < config.queueCountMax) return undefined;
+    if (consumeQueues.find(message.topic, message.queueId) !== undefined) return undefined;
+    return {
+      status: 'MESSAGE_ILLEGAL',
+      reason: `The store has ${consumeQueues.queueCount} queues, which is its limit (maxQueues); delete a topic or raise it.`,
+    };
   }
 
   /** undefined when the segment has no room and the next one is not there yet. */
@@ -389,11 +405,22 @@ export class MessageStore implements AsyncDisposable {
     if (seen > 0) this.#unseen = seen === this.#unseen.length ? [] : this.#unseen.slice(seen);
   }
 
+  /** Where a consumer group goes on in a queue; survives the death of the process when it is `offsetCommitIntervalMs` old. */
+  commitOffset(group: string, topic: string, queueId: number, offset: number): void {
+    this.#parts.state.consumerOffsets.commit(group, topic, queueId, offset);
+  }
+
+  /** What was committed last, or undefined. */
+  fetchOffset(group: string, topic: string, queueId: number): number | undefined {
+    return this.#parts.state.consumerOffsets.fetch(group, topic, queueId);
+  }
+
   /** Ends a topic: its queues and offsets go at once, its records when their segments expire. */
   async deleteTopic(topic: string): Promise<void> {
     this.#assertOpen();
-    await this.#parts.state.topics.delete(topic);
+    this.#parts.state.topics.delete(topic);
     this.#parts.state.consumerOffsets.removeTopic(topic);
+    await this.#parts.state.whenDurable();
     await this.#parts.consumeQueues.deleteTopic(topic);
   }
 
@@ -440,6 +467,9 @@ export class MessageStore implements AsyncDisposable {
     writeGate.close('The store is closing.');
     this.#waiting.resolveAll(writeGate.refusal as PutRefused);
     await retention.stop();
+    const reminder = this.#parts.clock.schedule(CLOSE_REMINDER_MS, () =>
+      this.#parts.logger.warn('store.close.waiting', { reason: 'a reader still holds views; release() them' }),
+    );
     let clean = logFlush.failure === undefined;
     try {
       if (clean) await checkpointer.checkpointNow();
@@ -453,6 +483,7 @@ export class MessageStore implements AsyncDisposable {
       await index?.close();
       await consumeQueues.close();
       await commitLog.close();
+      reminder.cancel();
       await finish(clean);
     }
   }

@@ -1,0 +1,31 @@
+// The command line of one subcommand: Node's own parser, with our sentence when it refuses.
+
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { describeError } from '../base/errors.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Flags by name, as Node's parser takes them. */
+export type FlagOptions = NonNullable<ParseArgsConfig['options']>;
+
+export type Flags<Options extends FlagOptions> = ReturnType<
+  typeof parseArgs<{ options: Options; allowPositionals: true }>
+>;
+
+export function parseFlags<Options extends FlagOptions>(
+  args: readonly string[],
+  options: Options,
+  help: string,
+): Flags<Options> {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError(describeError(error).split('. ')[0] ?? '', help);
+  }
+}
+
+/** A whole number from a flag, within bounds. */
+export function wholeNumber(name: string, text: string, bounds: { min: number; max: number }, help: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= bounds.min && value <= bounds.max) return value;
+  throw new UsageError(`${name} takes a whole number from ${bounds.min} to ${bounds.max}, not "${text}".`, help);
+}

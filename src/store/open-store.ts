@@ -1,0 +1,301 @@
+// Opens a data directory: takes the lock, opens the rooms in order, recovers, starts the services. What was opened before a
+// failure is closed again, in the reverse order.
+
+import { systemClock, type Clock } from '../base/clock.ts';
+import { silentLogger, type Logger } from '../base/logger.ts';
+import { errorCode } from '../base/errors.ts';
+import { createAbortFile, hasAbortFile, removeAbortFile } from './checkpoint/abort-file.ts';
+import { DurableOffset } from './checkpoint/durable-offset.ts';
+import { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
+import { Checkpointer } from './checkpointer.ts';
+import { CommitLog } from './commit-log/commit-log.ts';
+import { LogFlush } from './commit-log/log-flush.ts';
+import { ConsumeQueueStore } from './consume-queue/consume-queue-store.ts';
+import { DelayLevels } from './dispatch/delay-levels.ts';
+import { TagsCodes } from './dispatch/tags-code.ts';
+import type { FileLock, FileSystem } from './file-system.ts';
+import { IndexService } from './index/index-service.ts';
+import { MessageStore } from './message-store.ts';
+import { NodeFileSystem } from './node-file-system.ts';
+import { Retention } from './retention/retention.ts';
+import type { KeyValueStore } from './state/key-value-store.ts';
+import { openLmdbKeyValueStore } from './state/lmdb-key-value-store.ts';
+import { StoreState } from './state/store-state.ts';
+import { defaultStoreConfig, type StoreConfig } from './store-config.ts';
+import { StoreError } from './store-errors.ts';
+import { storePaths, type StorePaths } from './store-paths.ts';
+import { recoverStore } from './store-recovery.ts';
+import { WriteGate } from './write-gate.ts';
+
+export interface OpenStoreOptions {
+  /** The data directory; made when it is not there. One process owns it at a time. */
+  readonly dir: string;
+  /** Where the commit log lies when not below `dir`. */
+  readonly commitLogDirectory?: string;
+  readonly config?: Partial<StoreConfig>;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly fileSystem?: FileSystem;
+  /** Where the state tables are kept; LMDB below `dir` by default. */
+  readonly openKeyValues?: (paths: StorePaths) => Promise<KeyValueStore>;
+  /** Called once when a sync failed. The store refuses writes from then on; the process should end. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+/** Written into the lock file, for the error of whoever comes second. */
+const ownerText = (): string => `${process.pid}\n`;
+
+/**
+ * Resolves when every message that was ever acknowledged can be read and new ones can be put.
+ * Rejects with ERR_STORE_LOCKED (another process owns the directory), ERR_STORE_CORRUPT (something that was durable is damaged;
+ * nothing was changed), ERR_STORE_BAD_FILE (a file of a wrong size or name), or a FileSystemError.
+ */
+export async function openStore(options: OpenStoreOptions): Promise<MessageStore> {
+  const opening = new Opening(options);
+  try {
+    return await opening.run();
+  } catch (error) {
+    await opening.undo();
+    throw error;
+  }
+}
+
+class Opening {
+  readonly #options: OpenStoreOptions;
+  readonly #config: StoreConfig;
+  readonly #paths: StorePaths;
+  readonly #fileSystem: FileSystem;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #undo: (() => unknown)[] = [];
+
+  constructor(options: OpenStoreOptions) {
+    this.#options = options;
+    this.#config = Object.freeze({ ...defaultStoreConfig, ...options.config });
+    this.#paths = storePaths(options.dir, options.commitLogDirectory);
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silentLogger;
+    this.#fileSystem = options.fileSystem ?? new NodeFileSystem();
+  }
+
+  async undo(): Promise<void> {
+    for (const step of this.#undo.reverse()) await step();
+  }
+
+  async run(): Promise<MessageStore> {
+    const { paths, fileSystem, clock, logger, config } = this.#common();
+    const lock = this.#lock();
+    for (const limitation of fileSystem.limitations) logger.warn('store.file-system.limited', { limitation });
+    for (const directory of [paths.commitLog, paths.index, paths.config, `${paths.root}/cometmq`]) {
+      fileSystem.makeDirectorySync(directory);
+    }
+    const wasAborted = hasAbortFile(fileSystem, paths.abort);
+    const checkpoint = await this.#opened(StoreCheckpoint.open(fileSystem, paths.checkpoint));
+    const durableOffset = await this.#opened(DurableOffset.open(fileSystem, paths.durableOffset));
+    const commitLog = await this.#opened(this.#openCommitLog());
+    const consumeQueues = await this.#opened(this.#openConsumeQueues());
+    const index = config.indexEnabled ? await this.#opened(this.#openIndex()) : undefined;
+    const delayLevels = new DelayLevels(config.messageDelayLevel);
+    const tagsCodes = new TagsCodes(delayLevels);
+    await recoverStore({
+      fileSystem,
+      root: paths.root,
+      quarantine: paths.quarantine,
+      commitLog,
+      consumeQueues,
+      index,
+      checkpoint,
+      durableOffset,
+      tagsCodes,
+      clock,
+      logger,
+      hasAbortFile: wasAborted,
+      checkCrc: config.checkCrcOnRecover,
+      pendingBytesMax: config.consumeQueuePendingBytesMax,
+    });
+    const fatal = new FatalOnce(this.#options.onFatal, logger);
+    const state = await this.#opened(this.#openState(fatal));
+    await createAbortFile(fileSystem, paths.abort);
+    durableOffset.write(commitLog.endOffset, false);
+    const views = { commitLog, consumeQueues, index };
+    return this.#assemble({ ...views, checkpoint, durableOffset, delayLevels, tagsCodes, state, lock, fatal });
+  }
+
+  #common(): { paths: StorePaths; fileSystem: FileSystem; clock: Clock; logger: Logger; config: StoreConfig } {
+    const config = this.#config;
+    return { paths: this.#paths, fileSystem: this.#fileSystem, clock: this.#clock, logger: this.#logger, config };
+  }
+
+  /** Remembers how to close what was just opened. */
+  async #opened<Room extends { close(): Promise<void> }>(opening: Promise<Room>): Promise<Room> {
+    const room = await opening;
+    this.#undo.push(() => room.close());
+    return room;
+  }
+
+  /** Before anything else is opened: a second owner must not read a byte, let alone cut a tail. */
+  #lock(): FileLock {
+    this.#fileSystem.makeDirectorySync(this.#paths.root);
+    try {
+      const lock = this.#fileSystem.lockFile(this.#paths.lock, ownerText());
+      this.#undo.push(() => lock.release());
+      return lock;
+    } catch (error) {
+      if (errorCode(error) !== 'ERR_FS_LOCKED') throw error;
+      const owner = String((error as StoreError).details['owner'] ?? '').trim();
+      const who = owner === '' ? 'another process' : `process ${owner}`;
+      throw new StoreError(
+        'ERR_STORE_LOCKED',
+        `The data directory ${this.#paths.root} belongs to ${who}; stop it first, or use another directory.`,
+        { directory: this.#paths.root, owner },
+        { cause: error },
+      );
+    }
+  }
+
+  #openCommitLog(): Promise<CommitLog> {
+    const { paths, fileSystem, clock, logger, config } = this.#common();
+    return CommitLog.open({
+      fileSystem,
+      directory: paths.commitLog,
+      segmentSizeBytes: config.commitLogSegmentSizeBytes,
+      messageSizeBytesMax: config.messageSizeBytesMax,
+      hotLogBytes: config.hotLogBytes,
+      clock,
+      logger,
+    });
+  }
+
+  #openConsumeQueues(): Promise<ConsumeQueueStore> {
+    const { paths, fileSystem, logger, config } = this.#common();
+    return ConsumeQueueStore.open({
+      fileSystem,
+      directory: paths.consumeQueue,
+      segmentSizeBytes: config.consumeQueueSegmentSizeBytes,
+      mappedFilesMax: config.consumeQueueMappedFilesMax,
+      queueCountMax: config.queueCountMax,
+      logger,
+    });
+  }
+
+  #openIndex(): Promise<IndexService> {
+    const { paths, fileSystem, clock, logger, config } = this.#common();
+    return IndexService.open({
+      fileSystem,
+      directory: paths.index,
+      hashSlotCount: config.indexHashSlotCount,
+      entryCountMax: config.indexEntryCountMax,
+      mappedFilesMax: config.indexMappedFilesMax,
+      clock,
+      logger,
+    });
+  }
+
+  async #openState(fatal: FatalOnce): Promise<StoreState> {
+    const { paths, fileSystem, clock, logger, config } = this.#common();
+    const openLmdb = (): Promise<KeyValueStore> =>
+      openLmdbKeyValueStore({
+        directory: paths.state,
+        quarantineDirectory: paths.quarantine,
+        fileSystem,
+        clock,
+        logger,
+      });
+    return StoreState.open({
+      fileSystem,
+      keyValues: await (this.#options.openKeyValues?.(paths) ?? openLmdb()),
+      configDirectory: paths.config,
+      quarantineDirectory: paths.quarantine,
+      clock,
+      logger,
+      offsetCommitIntervalMs: config.offsetCommitIntervalMs,
+      offsetExportIntervalMs: config.offsetExportIntervalMs,
+      onFailed: (error) => fatal.report(error),
+    });
+  }
+
+  #assemble(rooms: {
+    commitLog: CommitLog;
+    consumeQueues: ConsumeQueueStore;
+    index: IndexService | undefined;
+    checkpoint: StoreCheckpoint;
+    durableOffset: DurableOffset;
+    delayLevels: DelayLevels;
+    tagsCodes: TagsCodes;
+    state: StoreState;
+    lock: FileLock;
+    fatal: FatalOnce;
+  }): MessageStore {
+    const { paths, fileSystem, clock, logger, config } = this.#common();
+    const { commitLog, consumeQueues, index, checkpoint, durableOffset, lock, fatal } = rooms;
+    const writeGate = new WriteGate();
+    fatal.onFirst((error) => writeGate.fence(error));
+    const logFlush = new LogFlush({
+      commitLog,
+      durableOffset,
+      clock,
+      flushDiskType: config.flushDiskType,
+      flushIntervalMs: config.flushIntervalMs,
+      syncFlushTimeoutMs: config.syncFlushTimeoutMs,
+      onFlushed: (offset) => store.flushed(offset),
+      onFailed: (error) => fatal.report(error),
+    });
+    const views = { fileSystem, directory: paths.root, commitLog, consumeQueues, index, clock, logger };
+    const checkpointer = new Checkpointer({
+      ...views,
+      logFlush,
+      checkpoint,
+      durableOffset,
+      intervalMs: config.checkpointIntervalMs,
+      pendingBytesMax: config.consumeQueuePendingBytesMax,
+      onWriteOutProblem: (problem) => writeGate.setQueueProblem(problem),
+      onFatal: (error) => fatal.report(error),
+    });
+    const retention = new Retention({ ...views, writeGate, settings: config, intervalMs: config.cleanIntervalMs });
+    const finish = async (clean: boolean): Promise<void> => {
+      if (clean) {
+        durableOffset.write(commitLog.endOffset, true);
+        await durableOffset.sync();
+      }
+      await durableOffset.close();
+      await checkpoint.close();
+      if (clean) await removeAbortFile(fileSystem, paths.abort);
+      lock.release();
+    };
+    const store: MessageStore = new MessageStore({
+      ...views,
+      ...rooms,
+      config,
+      logFlush,
+      checkpointer,
+      retention,
+      writeGate,
+      finish,
+    });
+    retention.start();
+    return store;
+  }
+}
+
+/** The first failure that nothing can be done about: told once to everyone who must know. */
+class FatalOnce {
+  readonly #told: ((error: Error) => void)[];
+  readonly #logger: Logger;
+  #error: Error | undefined;
+
+  constructor(onFatal: ((error: Error) => void) | undefined, logger: Logger) {
+    this.#told = onFatal === undefined ? [] : [onFatal];
+    this.#logger = logger;
+  }
+
+  onFirst(listener: (error: Error) => void): void {
+    this.#told.unshift(listener);
+  }
+
+  report(error: Error): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#logger.error('store.fenced', { reason: error.message });
+    for (const listener of this.#told) listener(error);
+  }
+}

@@ -1,0 +1,138 @@
+// Brings an opened directory to one consistent end: the log first (its rooms decide where it ends), then every view up to there.
+// Everything is decided before anything is changed; killed and repeated, it ends the same.
+
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { hasQueueEntry } from '../model/sys-flag.ts';
+import type { DurableOffset } from './checkpoint/durable-offset.ts';
+import type { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
+import type { CommitLog } from './commit-log/commit-log.ts';
+import { cutLog, dispatchLog, findLogEnd, readOpenFacts } from './commit-log/commit-log-recovery.ts';
+import { decideOpen, type OpenDecision } from './commit-log/open-decision.ts';
+import type { ConsumeQueueStore } from './consume-queue/consume-queue-store.ts';
+import type { DispatchRequest } from './dispatch/dispatch-request.ts';
+import type { TagsCodes } from './dispatch/tags-code.ts';
+import type { FileSystem } from './file-system.ts';
+import type { IndexService } from './index/index-service.ts';
+
+export interface RecoveryParts {
+  readonly fileSystem: FileSystem;
+  readonly root: string;
+  readonly quarantine: string;
+  readonly commitLog: CommitLog;
+  readonly consumeQueues: ConsumeQueueStore;
+  readonly index: IndexService | undefined;
+  readonly checkpoint: StoreCheckpoint;
+  readonly durableOffset: DurableOffset;
+  readonly tagsCodes: TagsCodes;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The abort file was there: the last owner did not stop cleanly. */
+  readonly hasAbortFile: boolean;
+  readonly checkCrc: boolean;
+  readonly pendingBytesMax: number;
+}
+
+/** Index entries that may wait in memory while records are dispatched again. */
+const INDEX_PENDING_MAX = 50_000;
+const PROGRESS_INTERVAL_MS = 1_000;
+
+/** Throws a CorruptionError, with nothing changed, when going on would lose what was durable. */
+export async function recoverStore(parts: RecoveryParts): Promise<void> {
+  const { commitLog, checkpoint, durableOffset, hasAbortFile } = parts;
+  const durable = durableOffset.record;
+  const facts = await readOpenFacts({ commitLog, hasAbortFile, durable, checkpoint });
+  const decision = decideOpen(facts);
+  const endOffset = decision.action === 'trust' ? decision.from : await findAndCut(parts, decision);
+  commitLog.setEnd(endOffset);
+  const from = await viewsStart(parts, decision, endOffset);
+  if (decision.action === 'trust' && from >= endOffset) return;
+  await dispatchAgain(parts, from, endOffset);
+  await settle(parts, endOffset);
+}
+
+async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise<number> {
+  const { commitLog, logger, quarantine, checkCrc } = parts;
+  logger.info('store.recovery.started', { row: decision.row, fromOffset: decision.from });
+  const end = await findLogEnd({
+    commitLog,
+    action: decision.action === 'walk' ? 'walk' : 'scan',
+    from: decision.from,
+    durableOffset: decision.floor,
+    checkCrc,
+    onProgress: progressLog(parts, 'store.recovery.checked'),
+  });
+  const syncedOffset = Math.min(decision.floor ?? decision.from, decision.from);
+  await cutLog({
+    commitLog,
+    endOffset: end.endOffset,
+    syncedOffset,
+    reason: end.reason,
+    quarantineDirectory: quarantine,
+  });
+  return end.endOffset;
+}
+
+/** Trims the views to what they are known to have right, and says from where they have to be filled again. */
+async function viewsStart(parts: RecoveryParts, decision: OpenDecision, endOffset: number): Promise<number> {
+  const { commitLog, consumeQueues, index } = parts;
+  let from = Math.min(decision.from, endOffset);
+  if (decision.action !== 'trust') {
+    await consumeQueues.trim(from);
+    const indexFrom = await index?.trim(from);
+    if (indexFrom !== undefined) from = Math.min(from, indexFrom);
+  }
+  for (const rebuildFrom of [consumeQueues.rebuildFrom, index?.rebuildFrom]) {
+    if (rebuildFrom !== undefined) from = Math.min(from, rebuildFrom);
+  }
+  return Math.max(from, commitLog.minOffset);
+}
+
+async function dispatchAgain(parts: RecoveryParts, from: number, endOffset: number): Promise<void> {
+  const { commitLog, consumeQueues, index, tagsCodes, pendingBytesMax, logger } = parts;
+  if (from >= endOffset) return;
+  // Synchronous for nearly every record: a promise for each would cost more than the record.
+  const onRecord = (request: DispatchRequest): void | Promise<void> => {
+    if (hasQueueEntry(request.sysFlag)) {
+      const { topic, queueId, queueOffset, physicalOffset, sizeBytes, tagsCode } = request;
+      consumeQueues.findOrCreate(topic, queueId).append(queueOffset, physicalOffset, sizeBytes, tagsCode);
+    }
+    index?.add(request);
+    const isFull = consumeQueues.pendingBytes > pendingBytesMax || (index?.pendingCount ?? 0) > INDEX_PENDING_MAX;
+    return isFull ? writeOutViews(parts) : undefined;
+  };
+  const { recordCount } = await dispatchLog({
+    commitLog,
+    from,
+    to: endOffset,
+    tagsCodeOf: (topic, properties, storeTimestampMs) => tagsCodes.of(topic, properties, storeTimestampMs),
+    onRecord,
+    onProgress: progressLog(parts, 'store.recovery.dispatched'),
+  });
+  logger.info('store.recovery.finished', { fromOffset: from, endOffset, recordCount });
+}
+
+async function writeOutViews({ consumeQueues, index }: RecoveryParts): Promise<void> {
+  await consumeQueues.writeOut();
+  await index?.flushPending();
+}
+
+/** Makes the views durable and only then moves the point from which the next recovery starts. */
+async function settle(parts: RecoveryParts, endOffset: number): Promise<void> {
+  await writeOutViews(parts);
+  await parts.fileSystem.syncAll(parts.root);
+  parts.checkpoint.logicsPhysicalOffset = endOffset;
+  await parts.checkpoint.flush();
+  parts.durableOffset.write(endOffset, false);
+  await parts.durableOffset.sync();
+}
+
+function progressLog(parts: RecoveryParts, event: string): (offset: number, endOffset: number) => void {
+  let nextMs = parts.clock.monotonicMs() + PROGRESS_INTERVAL_MS;
+  return (offset, endOffset) => {
+    const nowMs = parts.clock.monotonicMs();
+    if (nowMs < nextMs) return;
+    nextMs = nowMs + PROGRESS_INTERVAL_MS;
+    parts.logger.info(event, { offset, endOffset });
+  };
+}
