@@ -63,8 +63,7 @@ export class WriteOut {
   #add(queue: ConsumeQueue, offset: number, endOffset: number): number {
     const startOffset = queue.fileStartOf(offset);
     const path = queue.filePath(startOffset);
-    const { firstFileOffset } = queue.extent;
-    if (firstFileOffset === undefined && this.#parts.at(-1)?.queue !== queue) {
+    if (!queue.hasFiles && this.#parts.at(-1)?.queue !== queue) {
       this.#fileSystem.makeDirectorySync(queue.directory);
       this.#newDirectories++;
       this.#addPreBlank(path, offset - startOffset);

@@ -275,6 +275,10 @@ export class ConsumeQueue {
     };
   }
 
+  get hasFiles(): boolean {
+    return this.#firstFileOffset !== NONE;
+  }
+
   get hasPending(): boolean {
     return this.#tailChunk !== NONE;
   }
@@ -297,9 +301,8 @@ export class ConsumeQueue {
     return `${this.directory}/${fileNameOf(fileStartOffset * UNIT_SIZE_BYTES)}`;
   }
 
-  /** From memory or by a read that may wait for the disk. The offset must be in the queue. */
+  /** From memory or by a read that may wait for the disk. The unit must be in memory or in a file, expired or not. */
   unitAtSync(queueOffset: number): Unit {
-    assert(queueOffset >= this.#minOffset, 'the unit is below the queue');
     assert(queueOffset < this.#maxOffset, 'the unit is beyond the queue');
     if (queueOffset >= this.#memoryOffset) {
       const chunk = this.#chunkOf(queueOffset);
