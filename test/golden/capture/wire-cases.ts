@@ -176,6 +176,7 @@ export const SEND_CASES: readonly WireCase[] = [
   send('body-max', 'a body of exactly maxMessageSize bytes', {}, Buffer.alloc(4 * 1024 * 1024, 0x61)),
   send('properties-too-long', 'properties of 32,768 bytes', { properties: `big\u0001${'x'.repeat(32763)}\u0002` }),
   send('properties-max', 'properties of 32,600 bytes (the broker adds its own)', { properties: `UNIQ_KEY\u0001AA\u0002big\u0001${'x'.repeat(32583)}\u0002` }),
+  send('properties-full', 'properties of 32,767 bytes: too long once the broker has added its own', { properties: `UNIQ_KEY\u0001AA\u0002big\u0001${'x'.repeat(32750)}\u0002` }),
   send('delay-level', 'DELAY=3: stored in SCHEDULE_TOPIC_XXXX', { properties: `DELAY\u00013\u0002${PROPERTIES}` }),
   send('delay-level-above', 'DELAY=99: cut to the highest level', { properties: `DELAY\u000199\u0002${PROPERTIES}` }),
   send('delay-level-text', 'DELAY=abc', { properties: `DELAY\u0001abc\u0002${PROPERTIES}` }),
@@ -196,7 +197,7 @@ export const SEND_CASES: readonly WireCase[] = [
   { name: '10-binary-header', what: 'ROCKETMQ binary request header (the answer is JSON)', target: 'a', request: { code: 10, ext: sendFields(), body: BODY, serializeType: 'ROCKETMQ' } },
   { name: '17-create-read-only', what: 'prepare: topic with perm 4', target: 'a', request: createTopic('GoldenReadOnly', 4) },
   { name: '17-create-write-only', what: 'prepare: topic with perm 2', target: 'a', request: createTopic('GoldenWriteOnly', 2) },
-  send('no-permission', 'topic without write permission', { topic: 'GoldenReadOnly' }),
+  send('topic-read-only', 'a topic with perm 4: Apache 5.5.0 does not look at the topic permission here', { topic: 'GoldenReadOnly' }),
   { name: '310-found', what: 'short field names', target: 'a', request: { code: 310, ext: sendFieldsV2(), body: BODY } },
   { name: '310-with-broker-name', what: 'short field names with n = broker name', target: 'a', request: { code: 310, ext: { ...sendFieldsV2(), n: 'broker-a' }, body: BODY } },
   { name: '310-field-missing', what: 'topic (b) missing', target: 'a', request: { code: 310, ext: without(sendFieldsV2(), 'b'), body: BODY } },
@@ -215,7 +216,7 @@ export const PULL_CASES: readonly WireCase[] = [
   pull('found', 'from offset 0, sysFlag 4 (subscription in the request)', {}),
   pull('found-one', 'maxMsgNums 1', { maxMsgNums: '1' }),
   pull('commit', 'sysFlag 5: commitOffset 1 is taken over', { sysFlag: '5', commitOffset: '1' }),
-  pull('not-found', 'offset = max, no suspend', { queueOffset: '999' , queueId: '1'}),
+  pull('offset-far-above-max', 'offset 999 of a queue with one message', { queueOffset: '999', queueId: '1' }),
   pull('offset-at-max', 'offset exactly at the maximum, without suspend', { queueOffset: 'MAX' }),
   pull('offset-above-max', 'offset above the maximum', { queueOffset: '100000' }),
   pull('offset-negative', 'offset -1', { queueOffset: '-1' }),
@@ -324,18 +325,36 @@ const REGISTER = {
   enableActingMaster: 'false',
   compressed: 'false',
 };
-const REGISTER_BODY =
+const ONE_TOPIC_BODY =
   '{"filterServerList":[],"topicConfigSerializeWrapper":{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":1700000000000},"topicConfigTable":{"Registered":{"attributes":{},"order":false,"perm":6,"readQueueNums":2,"topicFilterType":"SINGLE_TAG","topicName":"Registered","topicSysFlag":0,"writeQueueNums":3}}}}';
+
+const REGISTER_BODY = ONE_TOPIC_BODY.replace(
+  '"Registered":{',
+  '"Second":{"attributes":{},"order":false,"perm":4,"readQueueNums":1,"topicFilterType":"SINGLE_TAG","topicName":"Second","topicSysFlag":0,"writeQueueNums":1},"Registered":{',
+);
 
 function register(name: string, what: string, more: Record<string, string>, body: string = REGISTER_BODY): WireCase {
   return ask('namesrv', 103, name, what, { ...REGISTER, bodyCrc32: String(crc32(body) & 0x7fffffff), ...more }, body);
 }
 
+/** Last of all: the strict broker is made read-only, then write-only, by UPDATE_BROKER_CONFIG. */
+export const PERMISSION_CASES: readonly WireCase[] = [
+  { name: '17-ordered', what: 'prepare: an ordered topic', target: 'strict', request: { code: 17, ext: { ...createTopic('GoldenOrdered', 6).ext, order: 'true' } } },
+  { name: '25-read-only', what: 'prepare: brokerPermission=4', target: 'strict', request: { code: 25, body: 'brokerPermission=4\n' } },
+  { name: '10-broker-read-only', what: 'brokerPermission=4: a send', target: 'strict', request: { code: 10, ext: sendFields(), body: BODY } },
+  { name: '10-broker-read-only-ordered', what: 'brokerPermission=4: a send to an ordered topic', target: 'strict', request: { code: 10, ext: sendFields({ topic: 'GoldenOrdered' }), body: BODY } },
+  { name: '36-broker-read-only', what: 'brokerPermission=4: send back', target: 'strict', request: { code: 36, ext: BACK } },
+  { name: '25-write-only', what: 'prepare: brokerPermission=2', target: 'strict', request: { code: 25, body: 'brokerPermission=2\n' } },
+  { name: '11-broker-write-only', what: 'brokerPermission=2: a pull', target: 'strict', request: { code: 11, ext: pullFields() } },
+];
+
 export const NAMESRV_CASES: readonly WireCase[] = [
-  register('hand-made', 'a broker with one topic (plain)', {}),
+  register('one-topic-first', 'an unknown broker that comes with exactly one topic', {}, ONE_TOPIC_BODY),
+  register('hand-made', 'an unknown broker with two topics (plain)', {}),
+  register('one-topic-then', 'a known broker that comes with one topic', {}, ONE_TOPIC_BODY),
+  register('older', 'a known broker with an older data version', {}, REGISTER_BODY.replace('1700000000000', '1600000000000')),
   register('crc-wrong', 'bodyCrc32 does not fit', { bodyCrc32: '12345' }),
   register('slave', 'a slave of the same broker', { brokerId: '1', brokerAddr: '127.0.0.9:10921', haServerAddr: '127.0.0.9:10922' }),
-  register('field-missing', 'empty broker name', { brokerName: '' }),
   register('body-bad', 'a body that is not JSON', {}, '{"filterServerList":'),
   ask('namesrv', 322, 'same', 'the data version that the name server has', without({ ...REGISTER }, 'compressed'), '{"counter":1,"stateVersion":0,"timestamp":1700000000000}'),
   ask('namesrv', 322, 'changed', 'a newer data version', without({ ...REGISTER }, 'compressed'), '{"counter":2,"stateVersion":0,"timestamp":1700000000001}'),
@@ -358,6 +377,8 @@ export const NAMESRV_CASES: readonly WireCase[] = [
   ask('namesrv', 104, 'master', 'unregister the master', { brokerName: 'golden-broker', brokerAddr: '127.0.0.9:10911', clusterName: 'GoldenCluster', brokerId: '0' }),
   ask('namesrv', 104, 'unknown', 'unregister what was never there', { brokerName: 'nobody', brokerAddr: '127.0.0.9:1', clusterName: 'GoldenCluster', brokerId: '0' }),
   ask('namesrv', 105, 'after-unregister', 'the route after unregistration', { topic: 'Registered' }),
+  register('name-empty', 'an empty broker name (accepted)', { brokerName: '' }),
+  ask('namesrv', 104, 'name-empty', 'unregister the broker without a name', { brokerName: '', brokerAddr: '127.0.0.9:10911', clusterName: 'GoldenCluster', brokerId: '0' }),
 ];
 
 function without(fields: Record<string, string>, name: string): Record<string, string> {

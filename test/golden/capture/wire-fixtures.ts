@@ -71,10 +71,11 @@ export function tableRow(fixture: WireFixture): string {
   const { request, response } = fixture;
   const asked = fieldsOf(request.header.extFields);
   if (response === undefined) {
-    return `| ${request.header.code} | ${fixture.what} | ${asked} | one-way | | | |`;
+    return `| ${request.header.code} | \`${fixture.name}\` | ${fixture.what} | ${asked} | one-way | | | |`;
   }
   const cells = [
     String(request.header.code),
+    `\`${fixture.name}\``,
     fixture.what,
     asked,
     `**${response.header.code}**`,

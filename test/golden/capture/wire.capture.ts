@@ -22,6 +22,7 @@ import {
   CLIENT_CASES,
   NAMESRV_CASES,
   OFFSET_CASES,
+  PERMISSION_CASES,
   PULL_CASES,
   SEND_CASES,
   type WireCase,
@@ -32,12 +33,14 @@ const OUTPUT = fileURLToPath(new URL('../wire/', import.meta.url));
 /** Runtime info and configuration show these paths, so they are neutral ones. */
 const ROOT = process.env['COMETMQ_CAPTURE_ROOT'] ?? '/opt/rocketmq-golden';
 const PORTS = { namesrv: 20000, brokerProxy: 20001, clientProxy: 20002, a: 20010, strict: 20020 };
-const HEAD = '| code | request | ext fields sent | response | remark | ext fields | body |\n|---|---|---|---|---|---|---|';
+const HEAD = '| code | file | request | ext fields sent | response | remark | ext fields | body |\n|---|---|---|---|---|---|---|---|';
 
 interface Stage {
   readonly namesrv: ApacheServer;
   readonly broker: ApacheServer;
   readonly strict: ApacheServer;
+  /** One connection a server for all cases: a heartbeat counts only as long as its connection is open. */
+  readonly connections: Map<string, RawConnection>;
 }
 
 it('captures the wire fixtures', async () => {
@@ -56,7 +59,7 @@ it('captures the wire fixtures', async () => {
     maxMessageSize: 65536,
     compressedRegister: true,
   });
-  const stage = { namesrv, broker, strict };
+  const stage = { namesrv, broker, strict, connections: new Map<string, RawConnection>() };
   const sections = [
     ['Send (10, 310, 320)', await runCases(stage, SEND_CASES)],
     ['Heartbeat and members (34, 38)', await runCases(stage, CLIENT_CASES)],
@@ -64,7 +67,10 @@ it('captures the wire fixtures', async () => {
     ['Offsets (14, 15, 29, 30, 31)', await runCases(stage, OFFSET_CASES)],
     ['Send back, unregister, runtime info, unknown codes (36, 35, 28)', await runCases(stage, BACK_CASES)],
     ['Name server (103, 104, 105, 106, 206, 322)', await runCases(stage, NAMESRV_CASES)],
+    ['Name server: compressed registration', await replayCompressed(stage, registrations.frames)],
+    ['Permissions of the broker', await runCases(stage, PERMISSION_CASES)],
   ] as const;
+  await Promise.all([...stage.connections.values()].map((connection) => connection.close()));
   const real: WireFixture[] = [];
   for (const version of ['5.5.0', '4.9'] as const) {
     const start = { routes: routes.frames.length, traffic: traffic.frames.length };
@@ -94,7 +100,7 @@ async function startBroker(name: string, port: number, conf: Record<string, stri
 
 async function runCases(stage: Stage, cases: readonly WireCase[]): Promise<string> {
   const ports = { a: stage.broker.port, strict: stage.strict.port, namesrv: stage.namesrv.port };
-  const connections = new Map<string, RawConnection>();
+  const { connections } = stage;
   const rows: string[] = [HEAD];
   for (const wireCase of cases) {
     const port = ports[wireCase.target];
@@ -108,8 +114,28 @@ async function runCases(stage: Stage, cases: readonly WireCase[]): Promise<strin
       writeWireFixture(OUTPUT, fixture);
     }
   }
-  await Promise.all([...connections.values()].map((connection) => connection.close()));
   return rows.join('\n');
+}
+
+/**
+ * A real 5.5.0 broker with compressedRegister=true sends a deflated body but says compressed=false, and the name server refuses it
+ * (see the frames of real brokers). The same body with the right flag shows what is meant.
+ */
+async function replayCompressed(stage: Stage, frames: readonly CapturedFrame[]): Promise<string> {
+  const sent = frames
+    .filter(({ frame }) => frame.header.code === 103 && frame.body[0] === 0x78)
+    .sort((a, b) => b.frame.body.length - a.frame.body.length)[0];
+  if (sent === undefined) {
+    throw new Error('no broker has sent a compressed registration');
+  }
+  const ext = { ...sent.frame.header.extFields, compressed: 'true' };
+  const wireCase: WireCase = {
+    name: '103-compressed',
+    what: 'the deflated body of a real broker, with compressed=true',
+    target: 'namesrv',
+    request: { code: 103, ext, body: sent.frame.body },
+  };
+  return runCases(stage, [wireCase]);
 }
 
 async function runCase(connection: RawConnection, port: number, wireCase: WireCase): Promise<WireFixture | undefined> {
@@ -140,7 +166,7 @@ async function fillInMaximum(connection: RawConnection, request: RawRequest): Pr
 }
 
 function unansweredRow(wireCase: WireCase): string {
-  return `| ${wireCase.request.code} | ${wireCase.what} | | **no answer** within 20 s, or the connection was closed | | | |`;
+  return `| ${wireCase.request.code} | | ${wireCase.what} | | **no answer** within 20 s, or the connection was closed | | | |`;
 }
 
 async function runClients(version: ApacheVersion): Promise<void> {

@@ -17,7 +17,9 @@ export type ApacheVersion = '5.5.0' | '4.9';
 const REPOSITORY_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const COPY_DEPENDENCIES = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
 
-const CLASS_PATHS: Readonly<Record<ApacheVersion, { readonly release: string; readonly artifacts: readonly string[] }>> = {
+const CLASS_PATHS: Readonly<
+  Record<ApacheVersion, { readonly release: string; readonly artifacts: readonly string[] }>
+> = {
   '5.5.0': {
     release: '5.5.0',
     artifacts: [
@@ -54,9 +56,10 @@ export function apacheClassPath(version: ApacheVersion): string {
 
 /**
  * Compiles every `.java` file of `directory` against one version, once per content of those files.
+ * @param moreClassPath directories with classes that these sources use.
  * @returns the directory with the classes.
  */
-export function compileJava(directory: string, version: ApacheVersion): string {
+export function compileJava(directory: string, version: ApacheVersion, moreClassPath: readonly string[] = []): string {
   const sources = readdirSync(directory)
     .filter((name) => name.endsWith('.java'))
     .sort()
@@ -66,10 +69,14 @@ export function compileJava(directory: string, version: ApacheVersion): string {
   }
   const release = CLASS_PATHS[version].release;
   const contents = sources.map((file) => readFileSync(file, 'utf8'));
-  const target = path.join(cacheDirectory(), `classes-${path.basename(directory)}-${release}-${digest(contents)}`);
+  const target = path.join(
+    cacheDirectory(),
+    `classes-${path.basename(directory)}-${release}-${digest([...contents, ...moreClassPath])}`,
+  );
   buildOnce(target, (output) => {
     const args = ['-nowarn', '-Xlint:none', '-encoding', 'UTF-8', '--release', '11'];
-    run('javac', [...args, '-cp', apacheClassPath(version), '-d', output, ...sources], `compile ${directory}`);
+    const classPath = [...moreClassPath, apacheClassPath(version)].join(path.delimiter);
+    run('javac', [...args, '-cp', classPath, '-d', output, ...sources], `compile ${directory}`);
   });
   return target;
 }

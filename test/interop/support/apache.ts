@@ -139,12 +139,18 @@ export interface ClientOptions {
  * Starts one of our programs of `test/interop/java/client` (`Produce`, `Consume`, `Queries`) or, on 5.5.0 only, of
  * `test/interop/java/store` (`StoreWriter`, `StoreReader`).
  */
-export async function startJava(mainClass: string, args: readonly string[], options: ClientOptions): Promise<JavaProgram> {
+export async function startJava(
+  mainClass: string,
+  args: readonly string[],
+  options: ClientOptions,
+): Promise<JavaProgram> {
   mkdirSync(options.home, { recursive: true });
-  const sources = path.join(JAVA_SOURCES, mainClass.startsWith('Store') ? 'store' : 'client');
-  const classes = compileJava(sources, options.version);
+  const classes = [compileJava(path.join(JAVA_SOURCES, 'client'), options.version)];
+  if (mainClass.startsWith('Store')) {
+    classes.push(compileJava(path.join(JAVA_SOURCES, 'store'), options.version, classes));
+  }
   return JavaProgram.start({
-    classPath: [classes, apacheClassPath(options.version)].join(path.delimiter),
+    classPath: [...classes, apacheClassPath(options.version)].join(path.delimiter),
     mainClass: `cometmq.interop.${mainClass}`,
     args,
     jvmArgs: [...QUICK_START, ...clientLog(options.home), ...(options.jvmArgs ?? [])],
@@ -153,7 +159,11 @@ export async function startJava(mainClass: string, args: readonly string[], opti
 }
 
 /** Runs one of our programs to its end. */
-export async function runJava(mainClass: string, args: readonly string[], options: ClientOptions): Promise<JavaProgram> {
+export async function runJava(
+  mainClass: string,
+  args: readonly string[],
+  options: ClientOptions,
+): Promise<JavaProgram> {
   const program = await startJava(mainClass, args, options);
   const exit = await program.exited;
   if (exit.code !== 0) {

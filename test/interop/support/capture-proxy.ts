@@ -4,7 +4,14 @@
  */
 
 import net from 'node:net';
-import { encodeFrame, FLAG_RESPONSE, FrameSplitter, type RawExchange, type RawFrame, type RawRequest } from './raw-remoting.ts';
+import {
+  encodeFrame,
+  FLAG_RESPONSE,
+  FrameSplitter,
+  type RawExchange,
+  type RawFrame,
+  type RawRequest,
+} from './raw-remoting.ts';
 
 export interface CapturedFrame {
   /** `client` sent it, or `server` did. */
@@ -43,7 +50,9 @@ export async function startCaptureProxy(options: CaptureProxyOptions): Promise<C
 }
 
 /** Pairs each request with its response by connection and opaque, in the order of the requests. */
-export function exchangesOf(frames: readonly CapturedFrame[]): (RawExchange & { readonly askedBy: 'client' | 'server' })[] {
+export function exchangesOf(
+  frames: readonly CapturedFrame[],
+): (RawExchange & { readonly askedBy: 'client' | 'server' })[] {
   const exchanges: (RawExchange & { askedBy: 'client' | 'server' })[] = [];
   for (const [index, asked] of frames.entries()) {
     if ((asked.frame.header.flag & FLAG_RESPONSE) !== 0) {

@@ -46,8 +46,7 @@ export const VERSION_5_5_0 = 513;
 export const FLAG_RESPONSE = 1;
 export const FLAG_ONEWAY = 2;
 
-const LANGUAGES =
-  'JAVA CPP DOTNET PYTHON DELPHI ERLANG RUBY OTHER HTTP GO PHP OMS RUST NODE_JS'.split(' ');
+const LANGUAGES = 'JAVA CPP DOTNET PYTHON DELPHI ERLANG RUBY OTHER HTTP GO PHP OMS RUST NODE_JS'.split(' ');
 
 export function encodeFrame(request: RawRequest): Buffer {
   const header = encodeHeader(request);
@@ -207,7 +206,10 @@ export class RawConnection {
     try {
       const response = await new Promise<RawFrame>((resolve, reject) => {
         this.#pending.set(opaque, { resolve, reject });
-        timer = setTimeout(() => reject(new Error(`no response to code ${request.code} in ${timeoutMs} ms`)), timeoutMs);
+        timer = setTimeout(
+          () => reject(new Error(`no response to code ${request.code} in ${timeoutMs} ms`)),
+          timeoutMs,
+        );
         this.#socket.write(bytes);
       });
       return { request: decodeFrame(bytes), response };

@@ -78,6 +78,7 @@ public final class Consume {
     }
 
     public static void main(String[] args) throws Exception {
+        Facts.exitWhenMainFails();
         new Consume(new Options(args)).run();
         System.exit(0);
     }

@@ -55,6 +55,15 @@ final class Facts {
             .with("message", String.valueOf(error.getMessage())).with("code", code).print();
     }
 
+    /** A failure of the main thread ends the JVM with status 1, whatever threads the client or the store have started. */
+    static void exitWhenMainFails() {
+        Thread.currentThread().setUncaughtExceptionHandler((thread, error) -> {
+            printError("crashed", error, null);
+            error.printStackTrace();
+            Runtime.getRuntime().halt(1);
+        });
+    }
+
     static String sha256(byte[] body) {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");

@@ -96,6 +96,7 @@ public final class Produce {
     }
 
     public static void main(String[] args) throws Exception {
+        Facts.exitWhenMainFails();
         new Produce(new Options(args)).run();
         System.exit(0);
     }

@@ -23,6 +23,7 @@ public final class Queries {
     }
 
     public static void main(String[] args) throws Exception {
+        Facts.exitWhenMainFails();
         Options options = new Options(args);
         DefaultMQPullConsumer consumer = new DefaultMQPullConsumer(options.text("group", "CID_interop_queries"));
         consumer.setNamesrvAddr(options.required("namesrv"));
