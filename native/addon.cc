@@ -4,7 +4,7 @@
 #include "file_tasks.h"
 
 // Raised when a function changes its meaning; src/native/load-addon.ts refuses any other number.
-static constexpr int64_t kInterfaceVersion = 1;
+static constexpr int64_t kInterfaceVersion = 2;
 
 // crc32(bytes, offset, length, seed): uint32. A part is named by numbers, because a view costs more than its checksum.
 static napi_value Crc32OfBytes(napi_env env, napi_callback_info info) {

@@ -84,6 +84,19 @@ napi_value ReadFileAt(napi_env env, napi_callback_info info) {
   return args.environment().Submit(args.environment().file_pool, std::move(task));
 }
 
+// nextData(path, position): where the next byte outside of holes is, or -1. At once: the answer is metadata.
+napi_value NextData(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  std::string path;
+  int64_t position = 0;
+  if (!args.Path(0, &path) || !args.Integer(1, &position)) return nullptr;
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.number < 0) return ThrowSystemError(env, Outcome::Failed(errno, "open"));
+  const off_t found = lseek(file.number, position, SEEK_DATA);
+  if (found < 0 && errno != ENXIO) return ThrowSystemError(env, Outcome::Failed(errno, "lseek"));
+  return Number(env, found);
+}
+
 // Many small writes in one visit to a thread. All bytes are copied at submission, so the caller's memory is free.
 class WriteFilesTask : public Task {
  public:
@@ -271,8 +284,8 @@ napi_value UnlockFile(napi_env env, napi_callback_info info) {
 
 const std::vector<Function>& FileFunctions() {
   static const std::vector<Function> functions = {
-      {"readFileAt", ReadFileAt}, {"writeFiles", WriteFiles}, {"syncPath", SyncPath},
-      {"lockFile", LockFile},     {"unlockFile", UnlockFile},
+      {"readFileAt", ReadFileAt}, {"nextData", NextData}, {"writeFiles", WriteFiles},
+      {"syncPath", SyncPath},     {"lockFile", LockFile}, {"unlockFile", UnlockFile},
   };
   return functions;
 }

@@ -52,7 +52,7 @@ function compile() {
 function findHeaders() {
   const candidates = [
     process.env.COMETMQ_NODE_HEADERS,
-    join(dirname(process.execPath), '..', 'include', 'node'),
+    ...besideThisNode(),
     '/usr/include/node',
     '/usr/local/include/node',
   ].filter((candidate) => candidate !== undefined);
@@ -61,6 +61,14 @@ function findHeaders() {
   return stop(
     `no headers of Node ${process.version} in ${candidates.join(', ')}; set COMETMQ_NODE_HEADERS to the folder with node.h`,
   );
+}
+
+/** Node's archive has `include` beside `bin`; npm's package `node` has the executable in one package and the archive in another. */
+function besideThisNode() {
+  const packageName = `node-${process.platform}-${process.arch}`;
+  const prefix = join(dirname(process.execPath), '..');
+  const prefixes = [prefix, join(prefix, 'node_modules', packageName), join(prefix, '..', packageName)];
+  return prefixes.map((each) => join(each, 'include', 'node'));
 }
 
 function headersVersion(candidate) {

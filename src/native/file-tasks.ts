@@ -92,6 +92,16 @@ export async function readFileAt(path: string, position: number, lengthBytes: nu
   }
 }
 
+/** Where the next byte that is not in a hole is, at or after a position; undefined when only a hole is left. At once. */
+export function nextDataOf(path: string, position: number): number | undefined {
+  try {
+    const found = nativeAddon.nextData(path, position);
+    return found < 0 ? undefined : found;
+  } catch (error) {
+    throw nativeError(error, 'read', path);
+  }
+}
+
 /** Makes creations, renames and removals in the directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
   try {

@@ -24,6 +24,7 @@ export interface NativeAddon {
   adviseRegion(handle: RegionHandle, position: number, length: number, advice: number): void;
   isRegionResident(handle: RegionHandle, position: number, length: number): boolean;
   readFileAt(path: string, position: number, length: number, target: Uint8Array): Promise<number>;
+  nextData(path: string, position: number): number;
   writeFiles(
     paths: string,
     numbers: Float64Array,
@@ -35,7 +36,7 @@ export interface NativeAddon {
   unlockFile(lock: number): void;
 }
 
-const INTERFACE_VERSION = 1;
+const INTERFACE_VERSION = 2;
 
 // The same two steps up from src/native and from dist/native.
 const builtAddon = fileURLToPath(new URL('../../native/build/cometmq_native.node', import.meta.url));

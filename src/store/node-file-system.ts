@@ -99,6 +99,10 @@ export class NodeFileSystem implements FileSystem {
     );
   }
 
+  nextDataSync(path: string, position: number): number | undefined {
+    return doing({ doing: 'read', path }, () => native.nextDataOf(path, position));
+  }
+
   async writeFiles(writes: readonly FileWrite[]): Promise<void> {
     try {
       await native.writeFiles(writes);
