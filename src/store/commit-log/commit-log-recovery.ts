@@ -75,16 +75,16 @@ export async function readOpenFacts(options: {
 async function isEmptyAt({ files }: CommitLog, offset: number): Promise<boolean> {
   const file = files.find(offset);
   if (file === undefined) return offset === files.endOffset;
-  const { buffer } = await files.map(file);
   const position = offset - file.startOffset;
-  return isAllZero(buffer, position, Math.min(position + RECORD_SIZE_BYTES_MIN, buffer.length));
+  return files.use(file, ({ buffer }) =>
+    isAllZero(buffer, position, Math.min(position + RECORD_SIZE_BYTES_MIN, buffer.length)),
+  );
 }
 
 /** Start of the last segment whose first record is good and was stored at or before the time. */
 async function lastStartingBefore({ files }: CommitLog, timestampMs: number): Promise<number | undefined> {
   for (const file of [...files.files].reverse()) {
-    const { buffer } = await files.map(file);
-    const first = decodeRecord(buffer, { position: 0, limit: buffer.length });
+    const first = await files.use(file, ({ buffer }) => decodeRecord(buffer, { position: 0, limit: buffer.length }));
     if (first.kind === 'message' && first.message.storeTimestampMs <= timestampMs) return file.startOffset;
   }
   return undefined;
@@ -129,16 +129,18 @@ async function findNewerRecord(commitLog: CommitLog, scan: ScanResult): Promise<
   const checker = new RecordChecker({ crc32: commitLog.crc32, checkCrc: true, durableOffset: undefined });
   const isNewer = (buffer: Buffer, startOffset: number, position: number): boolean =>
     checker.look(buffer, startOffset, position) === 'record' && checker.place.storeTimestampMs >= lastStoreTimestampMs;
-  const { buffer } = await commitLog.files.map(file);
-  const from = stopOffset - file.startOffset + 1;
-  const limit = Math.min(buffer.length, from + commitLog.recordSizeBytesMax + RECORD_SIZE_BYTES_MIN);
-  for (const position of magicPositions(buffer, from, limit)) {
-    if (isNewer(buffer, file.startOffset, position)) return file.startOffset + position;
-  }
+  const found = await commitLog.files.use(file, ({ buffer }) => {
+    const from = stopOffset - file.startOffset + 1;
+    const limit = Math.min(buffer.length, from + commitLog.recordSizeBytesMax + RECORD_SIZE_BYTES_MIN);
+    for (const position of magicPositions(buffer, from, limit)) {
+      if (isNewer(buffer, file.startOffset, position)) return file.startOffset + position;
+    }
+    return undefined;
+  });
   const next = commitLog.files.find(file.endOffset);
-  if (next === undefined) return undefined;
-  const region = await commitLog.files.map(next);
-  return isNewer(region.buffer, next.startOffset, 0) ? next.startOffset : undefined;
+  if (found !== undefined || next === undefined) return found;
+  const isNextNewer = await commitLog.files.use(next, ({ buffer }) => isNewer(buffer, next.startOffset, 0));
+  return isNextNewer ? next.startOffset : undefined;
 }
 
 /** Where records might begin: the positions whose magic code is right. */
@@ -203,9 +205,9 @@ export async function cutLog(options: {
 async function syncLog({ files }: CommitLog, from: number, to: number): Promise<void> {
   for (const file of files.files) {
     if (file.endOffset <= from || file.startOffset >= to) continue;
-    const region = await files.map(file);
     const position = Math.max(0, from - file.startOffset);
-    await region.sync(position, Math.min(to, file.endOffset) - file.startOffset - position);
+    const lengthBytes = Math.min(to, file.endOffset) - file.startOffset - position;
+    await files.use(file, (region) => region.sync(position, lengthBytes));
   }
 }
 
@@ -215,8 +217,8 @@ async function moveSegmentsAway(commitLog: CommitLog, endOffset: number, directo
   const behind = files.files.filter((file) => file.startOffset > endOffset);
   const withData: number[] = [];
   for (const file of behind) {
-    const { buffer } = await files.map(file);
-    if (!isAllZero(buffer, 0, buffer.length)) withData.push(file.startOffset);
+    const isEmpty = await files.use(file, ({ buffer }) => isAllZero(buffer, 0, buffer.length));
+    if (!isEmpty) withData.push(file.startOffset);
   }
   const quarantined: string[] = [];
   const lowest = withData[0];

@@ -108,24 +108,14 @@ export class LogReader {
     return true;
   }
 
-  async #readCold(file: MappedFile, position: number, sizeBytes: number): Promise<LogView | undefined> {
-    const region = file.region ?? (await this.#mapUnlessRemoved(file));
-    if (region === undefined) return undefined;
-    // The mapping may be taken away by the limit of mappings while the thread reads.
-    region.pin();
-    try {
-      // A reader seldom comes for one record only: let the kernel fetch what follows, so that the next views are borrowed.
-      region.advise(position, Math.min(WINDOW_SIZE_BYTES, file.sizeBytes - position), 'willneed');
-      return new OwnedView(await region.readAt(position, sizeBytes));
-    } finally {
-      region.unpin();
-    }
-  }
-
   /** undefined when retention removed the segment, before or while it was being mapped. */
-  async #mapUnlessRemoved(file: MappedFile): Promise<MappedRegion | undefined> {
+  async #readCold(file: MappedFile, position: number, sizeBytes: number): Promise<LogView | undefined> {
     try {
-      return await this.#files.map(file);
+      return await this.#files.use(file, async (region) => {
+        // A reader seldom comes for one record only: let the kernel fetch what follows, so that the next views are borrowed.
+        region.advise(position, Math.min(WINDOW_SIZE_BYTES, file.sizeBytes - position), 'willneed');
+        return new OwnedView(await region.readAt(position, sizeBytes));
+      });
     } catch (error) {
       if (file.isDeleted) return undefined;
       throw error;

@@ -192,15 +192,11 @@ class LogScan {
   }
 
   async #scanSegment(file: MappedFile): Promise<void> {
-    const region = await this.#options.commitLog.files.map(file);
-    region.pin();
-    try {
+    await this.#options.commitLog.files.use(file, async (region) => {
       region.advise(0, region.sizeBytes, 'sequential');
       await this.#scanRegion(region, file);
-    } finally {
       if (!region.isClosed) region.advise(0, region.sizeBytes, 'normal');
-      region.unpin();
-    }
+    });
   }
 
   async #scanRegion(region: MappedRegion, file: MappedFile): Promise<void> {

@@ -84,11 +84,27 @@ export class MappedFileQueue {
     file.lastUse = ++this.#useCount;
   }
 
-  async map(file: MappedFile): Promise<MappedRegion> {
-    const region = await file.map();
-    this.touch(file);
-    this.#limitMappings();
-    return region;
+  /** Maps the file where needed, off the loop, and pins it while `work` goes on. */
+  async use<Result>(file: MappedFile, work: (region: MappedRegion) => Result | Promise<Result>): Promise<Result> {
+    const region = await this.#pinned(file);
+    try {
+      return await work(region);
+    } finally {
+      region.unpin();
+    }
+  }
+
+  async #pinned(file: MappedFile): Promise<MappedRegion> {
+    for (;;) {
+      this.touch(file);
+      const region = await file.map();
+      // Others may have mapped so much meanwhile that this one had to go again.
+      if (region.isClosed) continue;
+      region.pin();
+      this.touch(file);
+      this.#limitMappings();
+      return region;
+    }
   }
 
   mapSync(file: MappedFile): MappedRegion {

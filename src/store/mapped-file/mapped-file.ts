@@ -3,6 +3,7 @@
 
 import { assert } from '../../base/assert.ts';
 import type { FileSystem, MappedRegion } from '../file-system.ts';
+import { closedProblem } from '../file-system-problems.ts';
 
 export class MappedFile {
   readonly path: string;
@@ -84,11 +85,10 @@ export class MappedFile {
 
   async #adopt(region: MappedRegion): Promise<MappedRegion> {
     if (this.#region === undefined && !this.#isDeleted) this.#region = region;
-    else if (this.#region !== region) {
-      // Mapped twice at one time, or deleted meanwhile: this one is of no use.
-      await region.close();
-    }
-    return this.#region ?? region;
+    // Mapped at once by somebody else meanwhile, or removed: this mapping is of no use.
+    if (this.#region !== region) await region.close();
+    if (this.#region !== undefined) return this.#region;
+    throw closedProblem(this.path);
   }
 
   /** For opening a store, when nothing else waits. */
