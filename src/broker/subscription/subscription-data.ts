@@ -1,0 +1,63 @@
+// What a consumer wants of a topic, and the filter that follows from it (Java: SubscriptionData, FilterAPI,
+// ExpressionMessageFilter). Only tag expressions are filtered by the broker; SQL92 is refused while the feature is off.
+
+import { javaStringHash } from '../../base/java-string-hash.ts';
+import type { MessageFilter } from '../../store/store-types.ts';
+
+export const SUBSCRIBE_ALL = '*';
+
+export interface SubscriptionData {
+  readonly topic: string;
+  readonly expression: string;
+  readonly expressionType: string;
+  /** The version that the client gave it; a pull that names a newer one is refused. */
+  readonly version: number;
+  /** undefined when every message matches. */
+  readonly filter: TagFilter | undefined;
+}
+
+export const isTagType = (expressionType: string): boolean => expressionType === '' || expressionType === 'TAG';
+
+/** Passes messages whose tag has one of the hashes. Hashes collide: clients compare the tag itself again. */
+export class TagFilter implements MessageFilter {
+  readonly #codes: ReadonlySet<number>;
+
+  constructor(codes: Iterable<number>) {
+    this.#codes = new Set(codes);
+  }
+
+  matchesTagsCode(tagsCode: number): boolean {
+    return this.#codes.has(tagsCode);
+  }
+}
+
+/** Tags of 'a || b'; undefined for an expression that consists of nothing but bars. */
+export function tagsOf(expression: string): string[] | undefined {
+  const parts = expression.split('||');
+  while (parts.at(-1) === '') parts.pop();
+  if (parts.length === 0) return undefined;
+  return parts.map((part) => part.trim()).filter((tag) => tag.length > 0);
+}
+
+/** Expressions that pulls carry themselves, with their filters. Clients repeat the same few, so they are remembered. */
+export class TagFilters {
+  readonly #rememberedMax: number;
+  readonly #filters = new Map<string, TagFilter>();
+
+  constructor(rememberedMax = 1_000) {
+    this.#rememberedMax = rememberedMax;
+  }
+
+  /** 'illegal' when the expression has no tag in it; undefined when every message matches. */
+  of(expression: string): TagFilter | undefined | 'illegal' {
+    if (expression === '' || expression === SUBSCRIBE_ALL) return undefined;
+    const known = this.#filters.get(expression);
+    if (known !== undefined) return known;
+    const tags = tagsOf(expression);
+    if (tags === undefined) return 'illegal';
+    if (this.#filters.size >= this.#rememberedMax) this.#filters.clear();
+    const filter = new TagFilter(tags.map((tag) => javaStringHash(tag)));
+    this.#filters.set(expression, filter);
+    return filter;
+  }
+}
