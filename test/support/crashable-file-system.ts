@@ -87,6 +87,7 @@ export class CrashableFileSystem implements FileSystem {
       throwIfDead: () => this.#throwIfDead(),
       isCold: () => this.#prng.chance(this.#options.coldChance ?? 0),
       unmap: (file) => file.unmap(),
+      nowMs: () => this.#nowMs(),
     };
   }
 
@@ -480,6 +481,7 @@ export class CrashableFileSystem implements FileSystem {
   }
 
   #requireSpace(neededBytes: number, doing: string, path: string, undo?: () => void): void {
+    if (this.#capacityBytes === UNLIMITED_BYTES) return;
     const availableBytes = this.#availableBytes();
     if (neededBytes <= availableBytes) return;
     undo?.();
@@ -579,10 +581,8 @@ export class CrashableFileSystem implements FileSystem {
   #afterPowerLoss(prng: Prng): DirectoryTree {
     const tempers = [0, 0.1, 0.5, 0.9, 1] as const;
     const temper = prng.pick(tempers);
-    return this.#tree
-      .clone()
-      .afterPowerLoss(prng, prng.pick(tempers), (file) =>
-        file.afterPowerLoss(prng, prng.chance(0.5) ? temper : prng.pick(tempers)),
-      );
+    return this.#tree.afterPowerLoss(prng, prng.pick(tempers), (file) =>
+      file.afterPowerLoss(prng, prng.chance(0.5) ? temper : prng.pick(tempers)),
+    );
   }
 }

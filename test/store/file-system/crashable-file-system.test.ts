@@ -419,3 +419,20 @@ describe('injected faults', () => {
     expect(region.isResident(0, PAGE)).toBe(true);
   });
 });
+
+describe('time', () => {
+  it('moves the modification time with writes, also mapped ones at their sync, and as a test wants it', async () => {
+    let nowMs = 1_000;
+    const { fileSystem, region } = await withSegment(1, { nowMs: () => nowMs });
+    const modifiedMs = (): number | undefined => fileSystem.statusSync('/data/log/0')?.modifiedMs;
+    expect(modifiedMs()).toBe(1_000);
+    nowMs = 2_000;
+    await region.sync(0, PAGE);
+    expect(modifiedMs()).toBe(1_000);
+    region.buffer[0] = 1;
+    await region.sync(0, PAGE);
+    expect(modifiedMs()).toBe(2_000);
+    fileSystem.setModifiedMs('/data/log/0', 5);
+    expect(fileSystem.crash().statusSync('/data/log/0')?.modifiedMs).toBe(5);
+  });
+});

@@ -12,6 +12,7 @@ export interface RegionHost {
   throwIfDead(): void;
   isCold(): boolean;
   unmap(file: PagedFile): void;
+  nowMs(): number;
 }
 
 const noBytes = Buffer.alloc(0);
@@ -56,6 +57,8 @@ export class CrashableRegion implements MappedRegion {
   sync(position: number, lengthBytes: number): Promise<void> {
     return this.#use('region.sync', position, lengthBytes, () => {
       const stage = this.#file.stage(position, lengthBytes);
+      // A real kernel moves the time when a clean page is first written; here the sync is the first to notice.
+      if (stage.pages.size > 0) this.#file.modifiedMs = this.#host.nowMs();
       const settle = (): void => this.#file.settle(stage);
       return { steps: [settle], failed: () => this.#file.abandon(stage) };
     });
