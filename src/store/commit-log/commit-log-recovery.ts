@@ -232,17 +232,15 @@ async function moveSegmentsAway(commitLog: CommitLog, endOffset: number, directo
 async function zeroBehind({ files }: CommitLog, endOffset: number): Promise<number> {
   const file = files.find(endOffset);
   if (file === undefined) return 0;
-  const region = await files.map(file);
-  let zeroedBytes = 0;
-  for (const { position, lengthBytes } of chunksWithData(
-    region.buffer,
-    endOffset - file.startOffset,
-    region.sizeBytes,
-  )) {
-    await region.zeroRange(position, lengthBytes);
-    zeroedBytes += lengthBytes;
-  }
-  return zeroedBytes;
+  return files.use(file, async (region) => {
+    let zeroedBytes = 0;
+    const from = endOffset - file.startOffset;
+    for (const { position, lengthBytes } of chunksWithData(region.buffer, from, region.sizeBytes)) {
+      await region.zeroRange(position, lengthBytes);
+      zeroedBytes += lengthBytes;
+    }
+    return zeroedBytes;
+  });
 }
 
 export interface DispatchLogOptions {

@@ -19,6 +19,7 @@ export class MappedFileCache {
   readonly #files = new Map<string, CachedFile>();
   readonly #opening = new Map<string, Promise<CachedFile>>();
   readonly #closing = new Set<Promise<void>>();
+  #closeFailure: Error | undefined;
   #isClosed = false;
 
   constructor(options: { fileSystem: FileSystem; fileSizeBytes: number; filesMax: number }) {
@@ -85,7 +86,12 @@ export class MappedFileCache {
   }
 
   #close(file: CachedFile): void {
-    const closing = file.region.close().finally(() => this.#closing.delete(closing));
+    const closing = file.region
+      .close()
+      .catch((error: unknown) => {
+        this.#closeFailure ??= error as Error;
+      })
+      .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
 
@@ -98,13 +104,14 @@ export class MappedFileCache {
     await file.region.close();
   }
 
-  /** Waits for what is being opened, then unmaps everything. */
+  /** Waits for what is being opened, then unmaps everything. Rejects when any file could not be unmapped. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#opening.values());
     for (const file of this.#files.values()) this.#close(file);
     this.#files.clear();
     await Promise.all(this.#closing);
+    if (this.#closeFailure !== undefined) throw this.#closeFailure;
   }
 }
 

@@ -96,6 +96,7 @@ export class MappedFileQueue {
 
   async #pinned(file: MappedFile): Promise<MappedRegion> {
     for (;;) {
+      this.#assertOpen();
       this.touch(file);
       const region = await file.map();
       // Others may have mapped so much meanwhile that this one had to go again.
@@ -159,8 +160,12 @@ export class MappedFileQueue {
   /** Resolves when {@link takeNext} will deliver. Rejects with the FileSystemError; the next call tries again. */
   async whenNext(): Promise<void> {
     if (this.#spares.length > 0) return;
-    if (this.#isClosed) throw new StoreError('ERR_STORE_CLOSED', 'The log is closed; open the store again to write.');
+    this.#assertOpen();
     await this.#startMaking();
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new StoreError('ERR_STORE_CLOSED', 'The log is closed; open the store again to use it.');
   }
 
   #startMaking(): Promise<void> {
