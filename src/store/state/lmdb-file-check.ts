@@ -15,6 +15,8 @@
 //
 // A page's entries are found through 2-byte pointers after its header, relative to it; an entry is 8 bytes (size or page
 // number in 6, flags in 2 of them, key size 2), then the key, then the data or, when flag 1 is set, the overflow page's number.
+// The free tree's data are lists of 8-byte numbers, the first of which counts the others: a page number, a negative run length
+// before the first page of a run, or 0 for nothing.
 
 import type { FileSystem } from '../file-system.ts';
 
@@ -133,6 +135,9 @@ class TreeCheck {
   readonly #file: PagedFile;
   readonly #meta: Meta;
   readonly #seen = new Set<number>();
+  /** Runs of free pages: the first one and how many. */
+  readonly #free: [number, number][] = [];
+  #isFreeTree = false;
   #entryCount = 0;
 
   constructor(file: PagedFile, meta: Meta) {
@@ -141,7 +146,8 @@ class TreeCheck {
   }
 
   run(): void {
-    for (const tree of this.#meta.trees) {
+    for (const [index, tree] of this.#meta.trees.entries()) {
+      this.#isFreeTree = index === 0;
       this.#entryCount = 0;
       if (tree.depth > DEPTH_MAX) throw new Damage(`a tree of depth ${tree.depth} can't be`);
       if (tree.rootPage !== -1) this.#page(tree.rootPage, tree.depth);
@@ -149,6 +155,8 @@ class TreeCheck {
         throw new Damage(`a tree has ${this.#entryCount} entries and says ${tree.entryCount}`);
       }
     }
+    // LMDB would write new pages over these: none may belong to a tree.
+    for (const [first, pageCount] of this.#free) this.#claim(first, pageCount);
   }
 
   /** `depth` 1 is a leaf. */
@@ -167,7 +175,7 @@ class TreeCheck {
       if (pointer < upper || pointer + NODE_SIZE_BYTES > roomBytes)
         throw new Damage(`page ${page} points to ${pointer}`);
       const node = bytes.subarray(HEADER_SIZE_BYTES + pointer);
-      if (depth === 1) this.#leafNode(page, node);
+      if (depth === 1) this.#leafNode(page, node, page * this.#meta.pageSizeBytes + HEADER_SIZE_BYTES + pointer);
       else this.#branchNode(page, node, depth);
     }
   }
@@ -178,7 +186,7 @@ class TreeCheck {
     this.#page(node.readUIntLE(0, 6), depth - 1);
   }
 
-  #leafNode(page: number, node: Buffer): void {
+  #leafNode(page: number, node: Buffer, nodePosition: number): void {
     this.#entryCount += 1;
     const dataSizeBytes = node.readUInt32LE(0);
     const flags = node.readUInt16LE(4);
@@ -187,27 +195,56 @@ class TreeCheck {
     if (flags !== 0 && !isBig) throw new Damage(`an entry of page ${page} has the flags ${flags}`);
     const dataEnd = dataPosition + (isBig ? OVERFLOW_DATA_SIZE_BYTES : dataSizeBytes);
     if (dataEnd > node.length) throw new Damage(`an entry of page ${page} leaves the page`);
-    if (!isBig) return;
+    const first = isBig ? this.#overflow(node, dataPosition, dataSizeBytes) : undefined;
+    if (!this.#isFreeTree) return;
+    const inFile =
+      first === undefined ? nodePosition + dataPosition : first * this.#meta.pageSizeBytes + HEADER_SIZE_BYTES;
+    this.#freeList(page, inFile, dataSizeBytes);
+  }
+
+  /** The number of the first page that holds the data. */
+  #overflow(node: Buffer, dataPosition: number, dataSizeBytes: number): number {
     const pageCount = Math.floor((HEADER_SIZE_BYTES - 1 + dataSizeBytes) / this.#meta.pageSizeBytes) + 1;
     const first = readNumber(node, dataPosition);
     const header = this.#take(first, pageCount);
     const isOverflow = (header.readUInt16LE(18) & 0x7f) === FLAG_OVERFLOW;
     if (!isOverflow || header.readUInt32LE(20) !== pageCount)
       throw new Damage(`page ${first} is no overflow of ${pageCount} pages`);
+    return first;
+  }
+
+  #freeList(page: number, position: number, sizeBytes: number): void {
+    const numberAt = (index: number): bigint => this.#file.bytes(position + index * 8, 8).readBigInt64LE(0);
+    const count = sizeBytes >= 8 ? Number(numberAt(0)) : -1;
+    if (count < 0 || (count + 1) * 8 > sizeBytes)
+      throw new Damage(`a list of free pages of page ${page} counts ${count}`);
+    for (let index = 1; index <= count; index++) {
+      const entry = Number(numberAt(index));
+      if (entry > 0) this.#free.push([entry, 1]);
+      if (entry >= 0) continue;
+      index += 1;
+      if (index > count) throw new Damage(`a list of free pages of page ${page} ends within a run`);
+      this.#free.push([Number(numberAt(index)), -entry]);
+    }
   }
 
   /** The first of `pageCount` pages, none of which may belong to something else. */
   #take(page: number, pageCount: number): Buffer {
-    const { lastPage, pageSizeBytes } = this.#meta;
-    if (page < 2 || page + pageCount - 1 > lastPage) throw new Damage(`page ${page} is outside the file`);
-    for (let next = page; next < page + pageCount; next++) {
-      if (this.#seen.has(next)) throw new Damage(`page ${next} is used twice`);
-      this.#seen.add(next);
-    }
+    this.#claim(page, pageCount);
+    const { pageSizeBytes } = this.#meta;
     const end = (page + pageCount) * pageSizeBytes;
     if (end > this.#file.sizeBytes) throw new Damage(`the file ends before byte ${end}`);
     const bytes = this.#file.bytes(page * pageSizeBytes, pageSizeBytes);
     if (readNumber(bytes, 0) !== page) throw new Damage(`page ${page} says that it is another`);
     return bytes;
+  }
+
+  #claim(page: number, pageCount: number): void {
+    const { lastPage } = this.#meta;
+    if (page < 2 || page + pageCount - 1 > lastPage) throw new Damage(`page ${page} is outside the file`);
+    for (let next = page; next < page + pageCount; next++) {
+      if (this.#seen.has(next)) throw new Damage(`page ${next} is used twice`);
+      this.#seen.add(next);
+    }
   }
 }

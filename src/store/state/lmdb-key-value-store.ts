@@ -25,7 +25,7 @@ export interface LmdbOptions {
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The limit of the data file. Address space only, until it is used. */
+  /** Address space for the data file. LMDB takes more when that is used up, by mapping the file anew. */
   readonly mapSizeBytes?: number;
 }
 
@@ -39,7 +39,6 @@ const LOCK_FILE = 'lock.mdb';
 
 const ERRNO_NO_SPACE = 28;
 const ERRNO_IO = 5;
-const LMDB_MAP_FULL = -30_792;
 /** LMDB reports a write that was cut short by a full disk as EIO; with less than this available we take it for what it is. */
 const LOW_SPACE_BYTES = 64 * 1024 * 1024;
 /** LMDB hands the reason of a failed commit over separately; waiting for it has an end. */
@@ -141,20 +140,13 @@ class LmdbKeyValueStore implements KeyValueStore {
       const message = `There is no room for the state tables in ${directory}; make room, they are written then.`;
       return new StoreError('ERR_STORE_NO_SPACE', message, details, { cause });
     }
-    const message =
-      errno === LMDB_MAP_FULL
-        ? `The state tables have reached their limit of ${this.#mapSizeBytes()} bytes; restart with a larger one.`
-        : `The state tables in ${directory} could not be written (${describeError(cause)}); check the disk and restart.`;
+    const message = `The state tables in ${directory} could not be written (${describeError(cause)}); check the disk and restart.`;
     this.#failure ??= new StoreError('ERR_STORE_FENCED', message, details, { cause });
     return this.#failure;
   }
 
   #hasLowSpace(): boolean {
     return this.#options.fileSystem.spaceOf(this.#options.directory).availableBytes < LOW_SPACE_BYTES;
-  }
-
-  #mapSizeBytes(): number {
-    return this.#options.mapSizeBytes ?? MAP_SIZE_BYTES;
   }
 }
 

@@ -54,17 +54,22 @@ export class CountingClock extends ManualClock {
 
 /** Lets time pass until the promise has settled. */
 export async function settle<Value>(promise: Promise<Value>, clock: ManualClock): Promise<Value> {
-  const outcome: { isSettled: boolean } = { isSettled: false };
-  const done = (): void => {
-    outcome.isSettled = true;
-  };
-  promise.then(done, done);
-  for (let round = 0; !outcome.isSettled; round++) {
+  const watch = watched(promise);
+  for (let round = 0; !watch.isSettled(); round++) {
     if (round > 20_000) throw new Error('The promise does not settle.');
     await new Promise((resolve) => setImmediate(resolve));
-    if (!outcome.isSettled) clock.advance(1);
+    if (!watch.isSettled()) clock.advance(1);
   }
   return promise;
+}
+
+function watched(promise: Promise<unknown>): { isSettled(): boolean } {
+  let isSettled = false;
+  const done = (): void => {
+    isSettled = true;
+  };
+  promise.then(done, done);
+  return { isSettled: () => isSettled };
 }
 
 /** Lets so much time pass, and what it starts finish its turns. */
