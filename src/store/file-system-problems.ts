@@ -79,6 +79,8 @@ function sentenceOf(errno: string, operation: FileOperation): string {
       return `can't ${doing} ${path}: no more file descriptors; raise the limit (ulimit -n)`;
     case 'ENOMEM':
       return `can't ${doing} ${path}: no memory or no more mappings; raise vm.max_map_count or lower the number of mapped files`;
+    case 'EFAULT':
+      return `can't ${doing} ${path}: a page of it can't be had (EFAULT): it has holes and the disk is full, or it was cut while in use`;
     case 'ENODEV':
       return `can't ${doing} ${path}: it is no ordinary file; remove it or choose another path`;
     case 'EIO':

@@ -115,12 +115,11 @@ export class NodeFileSystem implements FileSystem {
   }
 
   replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+    const content = Buffer.from(bytes);
     const before = this.#replacements.get(path) ?? Promise.resolve();
+    const start = (): Promise<void> => this.#replace(path, content);
     // Whether the one before failed is for its own caller to know.
-    const replaced = before.then(
-      () => this.#replace(path, bytes),
-      () => this.#replace(path, bytes),
-    );
+    const replaced = before.then(start, start);
     this.#replacements.set(path, replaced);
     const forget = (): void => {
       if (this.#replacements.get(path) === replaced) this.#replacements.delete(path);

@@ -391,7 +391,12 @@ function replacing(subject: Subject): void {
 
   it('does several for one path in the order of the calls', async () => {
     const { fileSystem, at } = subject;
-    const replaced = ['1', '2', '3'].map((text) => fileSystem.replaceFile(at('file'), Buffer.from(text)));
+    const bytes = Buffer.from('0');
+    const replaced = ['1', '2', '3'].map((text) => {
+      bytes.write(text);
+      return fileSystem.replaceFile(at('file'), bytes);
+    });
+    bytes.write('4');
     await Promise.all(replaced);
     expect(fileSystem.readFileSync(at('file'))?.toString()).toBe('3');
   });

@@ -4,14 +4,18 @@ import { execFileSync } from 'node:child_process';
 import { statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { MmapIoFileSystem } from '../../../src/store/mmap-io-file-system.ts';
+import { canMountTmpfs, mountTmpfs } from '../../native/support/scratch.ts';
 import { fileSystemSuite } from '../../support/file-system-suite.ts';
 import { makeTemporaryDirectory, temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const installer = fileURLToPath(new URL('../../../scripts/install-mmap-io.mjs', import.meta.url));
 const installedIn = execFileSync(process.execPath, [installer], { encoding: 'utf8' }).trim();
 const fileSystem = await MmapIoFileSystem.load({ installedIn });
+
+const parent = makeTemporaryDirectory();
+afterAll(() => parent.remove());
 
 const open = () => {
   const directory = makeTemporaryDirectory();
@@ -56,5 +60,13 @@ describe('the mmap-io file system', () => {
     symlinkSync(join(directory, 'target'), link);
     await expect(fileSystem.openRegion(link, { mode: 'open', sizeBytes: 8 })).rejects.toThrow(/symbolic link/);
     expect(fileSystem.listSync(directory)).toEqual(['link', 'target']);
+  });
+
+  it.skipIf(!canMountTmpfs(parent.path))('leaves no file when the disk is too full to write its zeros', async () => {
+    const disk = mountTmpfs(parent.path, 1 << 20);
+    const [path, options] = [join(disk, '0'), { mode: 'create', sizeBytes: 2 << 20 }] as const;
+    await expect(fileSystem.openRegion(path, options)).rejects.toMatchObject({ code: 'ERR_FS_NO_SPACE' });
+    expect(() => fileSystem.openRegionSync(path, options)).toThrow(/disk is full/);
+    expect(fileSystem.listSync(disk)).toEqual([]);
   });
 });
