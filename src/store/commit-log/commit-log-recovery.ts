@@ -34,6 +34,13 @@ export interface LogEnd {
   readonly lastStoreTimestampMs: number;
 }
 
+export interface FoundEnd extends LogEnd {
+  /** Where reading began: `from`, or the start of its segment. A record begins there: dispatch from here. */
+  readonly fromOffset: number;
+  /** Why no good record begins at the end. */
+  readonly reason: string;
+}
+
 export interface Cut {
   readonly offset: number;
   /** Why no good record begins there. */
@@ -94,7 +101,7 @@ async function lastStartingBefore({ files }: CommitLog, timestampMs: number): Pr
  * Reads from `from` to the log's end. Changes nothing. Throws CorruptionError when the bytes where the good records end were
  * durable (rows B2 and C2).
  */
-export async function findLogEnd(options: FindEndOptions): Promise<LogEnd & { readonly reason: string }> {
+export async function findLogEnd(options: FindEndOptions): Promise<FoundEnd> {
   const { commitLog, action, durableOffset: floor } = options;
   const scan = await scanFromRecord(options);
   const { stopOffset } = scan;
@@ -102,19 +109,21 @@ export async function findLogEnd(options: FindEndOptions): Promise<LogEnd & { re
   const newerRecordOffset = isWalk ? await findNewerRecord(commitLog, scan) : undefined;
   const row = decideEnd({ action, stopOffset, floor, hasNewerRecordBehind: newerRecordOffset !== undefined });
   if (row === 'B2' || row === 'C2') throw corruption(commitLog, scan, { floor, newerRecordOffset });
-  return { endOffset: stopOffset, ...scan };
+  const { recordCount, lastStoreTimestampMs, reason, fromOffset } = scan;
+  return { endOffset: stopOffset, recordCount, lastStoreTimestampMs, reason, fromOffset };
 }
 
 /**
  * Should no record begin at `from`, the log was cut and written again by somebody who keeps no durable offset: then the
  * segment's start, where one always begins, decides.
  */
-async function scanFromRecord(options: FindEndOptions): Promise<ScanResult> {
-  const { commitLog, from } = options;
-  const scan = await scanLog(options);
+async function scanFromRecord(options: FindEndOptions): Promise<ScanResult & { readonly fromOffset: number }> {
+  const { commitLog, from, durableOffset, checkCrc, onProgress } = options;
+  const scanOptions = { commitLog, durableOffset, checkCrc, ...(onProgress === undefined ? {} : { onProgress }) };
+  const scan = await scanLog({ ...scanOptions, from });
   const startOffset = commitLog.files.find(from)?.startOffset ?? from;
-  if (scan.recordCount > 0 || scan.stop !== 'bad' || startOffset === from) return scan;
-  return scanLog({ ...options, from: startOffset });
+  if (scan.recordCount > 0 || scan.stop !== 'bad' || startOffset === from) return { ...scan, fromOffset: from };
+  return { ...(await scanLog({ ...scanOptions, from: startOffset })), fromOffset: startOffset };
 }
 
 /**
@@ -292,13 +301,11 @@ function requestOf(buffer: Buffer, place: ScannedPlace, tagsCodeOf: DispatchLogO
 export async function recoverCommitLog(
   options: FindEndOptions & Omit<DispatchLogOptions, 'to'> & { readonly quarantineDirectory: string },
 ): Promise<LogEnd & { readonly cut: Cut | undefined }> {
-  const { commitLog, from, durableOffset, quarantineDirectory } = options;
-  const end = await findLogEnd(options);
-  const { endOffset, reason } = end;
-  const syncedOffset = durableOffset ?? from;
+  const { commitLog, durableOffset, quarantineDirectory } = options;
+  const { endOffset, reason, fromOffset, recordCount, lastStoreTimestampMs } = await findLogEnd(options);
+  const syncedOffset = durableOffset ?? fromOffset;
   const cut = await cutLog({ commitLog, endOffset, syncedOffset, reason, quarantineDirectory });
-  await dispatchLog({ ...options, from: Math.min(from, endOffset), to: endOffset });
-  const { recordCount, lastStoreTimestampMs } = end;
+  await dispatchLog({ ...options, from: Math.min(fromOffset, endOffset), to: endOffset });
   return { endOffset, recordCount, lastStoreTimestampMs, cut };
 }
 

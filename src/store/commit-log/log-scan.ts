@@ -20,7 +20,8 @@ import {
 import { TopicTable } from './topic-table.ts';
 
 export const PROGRESS_BYTES = 64 * 1024 * 1024;
-const PAGE_SIZE_BYTES = 4_096;
+/** The smallest unit that reaches a disk or does not; a missing page of 4 KiB is eight of them. */
+const SECTOR_SIZE_BYTES = 512;
 
 export interface ScanOptions {
   readonly commitLog: CommitLog;
@@ -28,7 +29,7 @@ export interface ScanOptions {
   readonly from: number;
   /** Stop here at the latest; default the end of the last segment. */
   readonly to?: number;
-  /** Of records below this offset every page is on disk; above, a page that is all zero may never have got there. */
+  /** Of records below this offset every byte is on disk; above, a sector that is all zero may never have got there. */
   readonly durableOffset: number | undefined;
   /** Check the body's CRC also below the durable offset. Above it is always checked. */
   readonly checkCrc: boolean;
@@ -110,7 +111,7 @@ export class RecordChecker {
     const topicProblem = this.#readTopic(buffer, shape);
     if (topicProblem !== undefined) return topicProblem;
     const mayBeTorn = place.physicalOffset + shape.sizeBytes > this.#durableOffset;
-    if (mayBeTorn && lacksPage(buffer, position, shape)) return 'a page of its properties is all zero';
+    if (mayBeTorn && lacksSector(buffer, position, shape)) return 'a disk sector of its properties is all zero';
     if ((mayBeTorn || this.#checkCrc) && !isBodyIntact(buffer, position, shape, this.#crc32)) {
       return "the body's CRC is wrong";
     }
@@ -135,15 +136,16 @@ export class RecordChecker {
 }
 
 /**
- * A page that never reached the disk is all zero. The header, the body (by its CRC) and the topic can't be zero in a record that
- * passed the other checks, so only pages that begin behind the topic are looked at, and only where they hold properties.
+ * What never reached the disk is all zero. The header, the body (by its CRC) and the topic can't be zero in a record that passed
+ * the other checks, so only sectors that begin behind the topic are looked at, and only where they hold properties.
  */
-function lacksPage(buffer: Buffer, position: number, shape: RecordShape): boolean {
+function lacksSector(buffer: Buffer, position: number, shape: RecordShape): boolean {
   const end = position + shape.sizeBytes;
   const topicEnd = shape.topicPosition + shape.topicLength;
-  for (let page = Math.ceil(topicEnd / PAGE_SIZE_BYTES) * PAGE_SIZE_BYTES; page < end; page += PAGE_SIZE_BYTES) {
-    const from = Math.max(page, shape.propertiesPosition);
-    const to = Math.min(page + PAGE_SIZE_BYTES, end);
+  const first = Math.ceil(topicEnd / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
+  for (let sector = first; sector < end; sector += SECTOR_SIZE_BYTES) {
+    const from = Math.max(sector, shape.propertiesPosition);
+    const to = Math.min(sector + SECTOR_SIZE_BYTES, end);
     if (from < to && isAllZero(buffer, from, to)) return true;
   }
   return false;
