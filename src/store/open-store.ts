@@ -210,7 +210,9 @@ class Opening {
       logger,
       offsetCommitIntervalMs: config.offsetCommitIntervalMs,
       offsetExportIntervalMs: config.offsetExportIntervalMs,
-      onFailed: (error) => fatal.report(error),
+      onFailed: (error, isFinal) => {
+        if (isFinal) fatal.report(error); // a full disk is not: the tables are written when there is room
+      },
     });
   }
 

@@ -54,15 +54,21 @@ export function parseDataVersion(value: unknown): DataVersion {
   return { stateVersion: part('stateVersion'), timestamp: part('timestamp'), counter: part('counter') };
 }
 
-/** `head`, then the entries with commas between them, then `tail`. */
-export function* joinPieces(head: string, entries: Iterable<string>, tail: string): Iterable<string> {
+/** What follows the entries of a file's table: the ends of the table and of the root object. */
+const TABLE_END = '\t}\n}';
+const EMPTY_TABLE_END = '}\n}';
+
+export const tableEnd = (isEmpty: boolean): string => (isEmpty ? EMPTY_TABLE_END : `\n${TABLE_END}`);
+
+/** `head`, then the entries with commas between them, then the end of the table. */
+export function* joinPieces(head: string, entries: Iterable<string>): Iterable<string> {
   yield head;
   let isFirst = true;
   for (const entry of entries) {
     yield isFirst ? `\n${entry}` : `,\n${entry}`;
     isFirst = false;
   }
-  yield isFirst ? tail : `\n${tail}`;
+  yield tableEnd(isFirst);
 }
 
 /** A value with tabs, `depth` levels deep, its members in alphabetical order. Members that are undefined or null are left out. */

@@ -7,6 +7,7 @@ import {
   membersOf,
   parseDataVersion,
   prettyJson,
+  tableEnd,
   type ConfigContent,
   type JsonObject,
   type SkippedEntry,
@@ -47,7 +48,7 @@ export class ConsumerOffsetJson implements ConfigContent {
 
   pieces(): Iterable<string> {
     const head = `{\n\t"dataVersion":${prettyJson(this.#offsets.dataVersion, 1)},\n\t"offsetTable":{`;
-    return joinRuns(head, this.#runs(), '\t}\n}');
+    return joinRuns(head, this.#runs());
   }
 
   /** One a row of the table, so that a topic of thousands of queues makes no long piece. */
@@ -88,7 +89,7 @@ export class DelayOffsetJson implements ConfigContent {
   pieces(): Iterable<string> {
     const head = `{\n\t"dataVersion":${prettyJson(this.#offsets.dataVersion, 1)},\n\t"offsetTable":{`;
     const entries = this.#offsets.entries().map(([level, offset]) => `\t\t${level}:${offset}`);
-    return joinPieces(head, entries, '\t}\n}');
+    return joinPieces(head, entries);
   }
 }
 
@@ -99,7 +100,7 @@ interface Run {
   readonly text: string;
 }
 
-function* joinRuns(head: string, runs: Iterable<Run>, tail: string): Iterable<string> {
+function* joinRuns(head: string, runs: Iterable<Run>): Iterable<string> {
   yield head;
   let isOpen = false;
   for (const run of runs) {
@@ -107,7 +108,7 @@ function* joinRuns(head: string, runs: Iterable<Run>, tail: string): Iterable<st
     else yield `${isOpen ? '\n\t\t},\n' : '\n'}\t\t${JSON.stringify(run.name)}:{\n${run.text}`;
     isOpen = true;
   }
-  yield isOpen ? `\n\t\t}\n${tail}` : tail;
+  yield isOpen ? `\n\t\t}${tableEnd(false)}` : tableEnd(true);
 }
 
 function entryProblem(topic: string, group: string, restCount: number, queues: unknown): string | undefined {

@@ -49,6 +49,7 @@ export class StateWriter {
   #isRoundRunning = false;
   #isWaitingForRoom = false;
   #failure: StoreError | undefined;
+  #isStopped = false;
 
   constructor(options: StateWriterOptions) {
     this.#options = options;
@@ -59,9 +60,10 @@ export class StateWriter {
     return this.#failure;
   }
 
-  /** The row will be durable within the commit interval (plus the time of a sync). */
+  /** The row will be durable within the commit interval (plus the time of a sync). Throws 'ERR_STORE_CLOSED' after {@link stop}. */
   mark(row: StateRow): void {
     if (row.isMarked) return;
+    if (this.#isStopped) throw closed();
     row.isMarked = true;
     this.#marked.push(row);
     if (this.#timer === undefined && !this.#isRoundQueued) this.#scheduleRound(this.#options.commitIntervalMs);
@@ -93,7 +95,8 @@ export class StateWriter {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#failure ??= new StoreError('ERR_STORE_CLOSED', 'The state tables are closed; open the store again.');
+    this.#isStopped = true;
+    this.#failure ??= closed();
   }
 
   #hurry(): void {
@@ -182,6 +185,10 @@ export class StateWriter {
     this.#options.onFailed(error, isFinal);
     assert(!this.#isRoundRunning, 'a failed round of the state writer is over');
   }
+}
+
+function closed(): StoreError {
+  return new StoreError('ERR_STORE_CLOSED', 'The state tables are closed; open the store again.');
 }
 
 function asStoreError(error: unknown): StoreError {

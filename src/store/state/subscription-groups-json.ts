@@ -57,7 +57,7 @@ export class SubscriptionGroupsJson implements ConfigContent {
     const version = prettyJson(this.#groups.dataVersion, 1);
     const forbidden = prettyJson(this.#groups.forbiddenTable, 1);
     const head = `{\n\t"dataVersion":${version},\n\t"forbiddenTable":${forbidden},\n\t"subscriptionGroupTable":{`;
-    return joinPieces(head, this.#entries(), '\t}\n}');
+    return joinPieces(head, this.#entries());
   }
 
   *#entries(): Iterable<string> {

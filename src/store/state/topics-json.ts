@@ -37,7 +37,7 @@ export class TopicsJson implements ConfigContent {
 
   pieces(): Iterable<string> {
     const head = `{\n\t"dataVersion":${prettyJson(this.#topics.dataVersion, 1)},\n\t"topicConfigTable":{`;
-    return joinPieces(head, this.#entries(), '\t}\n}');
+    return joinPieces(head, this.#entries());
   }
 
   *#entries(): Iterable<string> {
