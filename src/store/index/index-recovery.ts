@@ -96,8 +96,11 @@ async function rebuild(
   trustedOffset: number,
   found: IndexHeader,
 ): Promise<{ header: IndexHeader; completeUpTo: number }> {
-  const indexCount = isPlausible(found, geometry) ? found.indexCount : FIRST_INDEX;
-  const prefix = await readPrefix(region, geometry, trustedOffset, indexCount);
+  // The header's begin was saved with the first entry and does not change: above the trusted offset nothing of the file counts,
+  // and a page of entries that did not reach the disk is not taken for entries of the log's first record.
+  const hasTrusted = isPlausible(found, geometry) && found.beginPhyOffset < trustedOffset;
+  const indexCount = hasTrusted ? found.indexCount : FIRST_INDEX;
+  const prefix = await readPrefix(region, geometry, trustedOffset, { ...found, indexCount });
   const header = headerOf(prefix, found);
   await region.populate(0, entryPosition(geometry, 0));
   const view = viewOf(region.buffer);
@@ -112,20 +115,20 @@ async function readPrefix(
   region: MappedRegion,
   geometry: IndexGeometry,
   trustedOffset: number,
-  foundIndexCount: number,
+  found: IndexHeader,
 ): Promise<TrustedPrefix> {
   const heads = new Int32Array(geometry.hashSlotCount);
   let index = FIRST_INDEX;
   let first: IndexEntry | undefined;
   let last: IndexEntry | undefined;
-  while (index < foundIndexCount) {
+  while (index < found.indexCount) {
     const blockStart = index;
     const position = entryPosition(geometry, blockStart);
-    const end = Math.min(position + BLOCK_SIZE_BYTES, entryPosition(geometry, foundIndexCount));
+    const end = Math.min(position + BLOCK_SIZE_BYTES, entryPosition(geometry, found.indexCount));
     const block = viewOf(await region.readAt(position, end - position));
     for (; index - blockStart < block.byteLength / ENTRY_SIZE_BYTES; index++) {
       const entry = readEntry(block, (index - blockStart) * ENTRY_SIZE_BYTES);
-      if (!isPossible(entry, index, last))
+      if (!isPossible(entry, index, last?.physicalOffset ?? found.beginPhyOffset))
         return withoutLastRecord(region, geometry, { heads, indexCount: index, first, last });
       if (entry.physicalOffset >= trustedOffset) {
         return { heads, indexCount: index, first, last, completeUpTo: trustedOffset };
@@ -138,11 +141,11 @@ async function readPrefix(
   return { heads, indexCount: index, first, last, completeUpTo: trustedOffset };
 }
 
-function isPossible(entry: IndexEntry, index: number, before: IndexEntry | undefined): boolean {
+function isPossible(entry: IndexEntry, index: number, physicalOffsetMin: number): boolean {
   return (
     entry.keyHash >= 0 &&
     Number.isSafeInteger(entry.physicalOffset) &&
-    entry.physicalOffset >= (before?.physicalOffset ?? 0) &&
+    entry.physicalOffset >= physicalOffsetMin &&
     entry.timeDiffSeconds >= 0 &&
     entry.previousIndex >= NO_INDEX &&
     entry.previousIndex < index

@@ -207,12 +207,12 @@ export class IndexService {
   async #seal(file: IndexFile): Promise<void> {
     try {
       await file.region.sync(0, file.region.sizeBytes);
+      await file.region.close();
     } catch (error) {
       // What the kernel dropped is unknown: nobody may build on this file, so every later flush fails with this error.
       this.#failure ??= error as Error;
       this.#logger.error('store.index.sync-failed', { file: file.name, reason: describeError(error) });
     }
-    await file.region.close();
   }
 
   #prepareInBackground(): void {
