@@ -60,6 +60,8 @@ const BYTES_PER_SLICE = 256 * 1024;
 /** The first entries that an import skips are named in the log, then only their number. */
 const SKIPPED_NAMED_MAX = 20;
 const RETRY_DELAY_MS = 5_000;
+/** After an export that took so long, the next one waits so many times as long: a table that grows does not take over the loop. */
+const REST_PER_EXPORT = 20;
 
 export class ConfigFile {
   readonly #options: ConfigFileOptions;
@@ -71,6 +73,8 @@ export class ConfigFile {
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isStopped = false;
+  /** Of the last export. */
+  #durationMs = 0;
 
   constructor(options: ConfigFileOptions, content: ConfigContent) {
     this.#options = options;
@@ -120,7 +124,7 @@ export class ConfigFile {
   touch(): void {
     if (this.#isChanged) return;
     this.#isChanged = true;
-    if (this.#running === undefined) this.#schedule(this.#options.exportDelayMs);
+    if (this.#running === undefined) this.#schedule(this.#delayMs());
   }
 
   /** Writes the file now when the table has changed since it was written last. Rejects when that fails; it is tried again. */
@@ -130,9 +134,11 @@ export class ConfigFile {
     while (this.#running !== undefined) await this.#running.catch(() => undefined); // its own caller has heard of it
     if (!this.#isChanged) return;
     this.#isChanged = false;
+    const startMs = this.#options.clock.monotonicMs();
     this.#running = this.#export();
     try {
       await this.#running;
+      this.#durationMs = this.#options.clock.monotonicMs() - startMs;
       this.#finish(undefined);
     } catch (error) {
       this.#finish(error);
@@ -154,7 +160,11 @@ export class ConfigFile {
       this.#isChanged = true;
       this.#options.logger.warn('store.state.export-failed', { path: this.#path, reason: describeError(error) });
     }
-    if (this.#isChanged) this.#schedule(error === undefined ? this.#options.exportDelayMs : RETRY_DELAY_MS);
+    if (this.#isChanged) this.#schedule(error === undefined ? this.#delayMs() : RETRY_DELAY_MS);
+  }
+
+  #delayMs(): number {
+    return Math.max(this.#options.exportDelayMs, this.#durationMs * REST_PER_EXPORT);
   }
 
   #schedule(delayMs: number): void {

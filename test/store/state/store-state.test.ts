@@ -397,6 +397,23 @@ describe("Apache's files", () => {
     expect(reopened.topics.has('a')).toBe(true);
   });
 
+  test('that take long to write are written less often', async () => {
+    const on = machine();
+    const state = await openState(on);
+    await pass(200, on.clock);
+    on.fileSystem.hold('replaceFile');
+    state.topics.put(topicConfig('a'));
+    await pass(200, on.clock);
+    on.fileSystem.release('replaceFile');
+    await pass(10, on.clock);
+    expect(textOf(on, TOPICS_JSON)).toContain('"a"');
+    state.topics.put(topicConfig('b'));
+    await pass(1_500, on.clock);
+    expect(textOf(on, TOPICS_JSON)).not.toContain('"b"');
+    await pass(1_500, on.clock);
+    expect(textOf(on, TOPICS_JSON)).toContain('"b"');
+  });
+
   test('a failed export is logged, tried again and loses nothing', async () => {
     const on = machine();
     const state = await openState(on);
