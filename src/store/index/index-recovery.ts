@@ -128,8 +128,11 @@ async function readPrefix(
     const block = viewOf(await region.readAt(position, end - position));
     for (; index - blockStart < block.byteLength / ENTRY_SIZE_BYTES; index++) {
       const entry = readEntry(block, (index - blockStart) * ENTRY_SIZE_BYTES);
-      if (!isPossible(entry, index, last?.physicalOffset ?? found.beginPhyOffset))
-        return withoutLastRecord(region, geometry, { heads, indexCount: index, first, last });
+      if (!isPossible(entry, index, last?.physicalOffset ?? found.beginPhyOffset)) {
+        // Entries break off where the first one behind the trusted ones is torn; nothing that is known to be durable may be given
+        // up for that, or a second crash would lose it. A caller that does not know what is durable begins at the last record.
+        return { heads, indexCount: index, first, last, completeUpTo: last?.physicalOffset ?? 0 };
+      }
       if (entry.physicalOffset >= trustedOffset) {
         return { heads, indexCount: index, first, last, completeUpTo: trustedOffset };
       }
@@ -150,34 +153,6 @@ function isPossible(entry: IndexEntry, index: number, physicalOffsetMin: number)
     entry.previousIndex >= NO_INDEX &&
     entry.previousIndex < index
   );
-}
-
-/** The entries break off: the last record's may be incomplete, so they go and the record is dispatched again. */
-async function withoutLastRecord(
-  region: MappedRegion,
-  geometry: IndexGeometry,
-  found: Omit<TrustedPrefix, 'completeUpTo'>,
-): Promise<TrustedPrefix> {
-  const { heads, first, last } = found;
-  if (first === undefined || last === undefined) return { ...found, completeUpTo: 0 };
-  let { indexCount } = found;
-  let newLast: IndexEntry | undefined = last;
-  while (newLast?.physicalOffset === last.physicalOffset) {
-    heads[newLast.keyHash % geometry.hashSlotCount] = newLast.previousIndex;
-    indexCount--;
-    newLast = indexCount === FIRST_INDEX ? undefined : await entryAt(region, geometry, indexCount - 1);
-  }
-  return {
-    heads,
-    indexCount,
-    first: newLast === undefined ? undefined : first,
-    last: newLast,
-    completeUpTo: last.physicalOffset,
-  };
-}
-
-async function entryAt(region: MappedRegion, geometry: IndexGeometry, index: number): Promise<IndexEntry> {
-  return readEntry(viewOf(await region.readAt(entryPosition(geometry, index), ENTRY_SIZE_BYTES)), 0);
 }
 
 function headerOf(prefix: TrustedPrefix, found: IndexHeader): IndexHeader {
