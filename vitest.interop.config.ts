@@ -9,7 +9,7 @@ const capturing = process.env['COMETMQ_CAPTURE'] === '1';
 
 export default defineConfig({
   test: {
-    include: capturing ? ['test/golden/capture/*.capture.ts'] : ['test/**/*.interop.test.ts'],
+    include: capturing ? ['test/interop/capture/*.capture.ts'] : ['test/**/*.interop.test.ts'],
     env: { COMETMQ_VERIFY: '1' },
     pool: 'forks',
     fileParallelism: false,

@@ -4,7 +4,7 @@
  * Every server is started on loopback with a home directory of its own; a start resolves when the server answers, not when it was spawned.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { apacheClassPath, type ApacheVersion, compileJava, JAVA_SOURCES } from './apache-libraries.ts';
 import { JavaProgram } from './java-program.ts';
@@ -105,7 +105,9 @@ export async function startApacheBroker(options: BrokerOptions): Promise<ApacheS
     workingDirectory: options.home,
   });
   const booted = (): boolean => program.lines.some((line) => line.includes('boot success'));
-  return serverOf(program, options.listenPort, { code: 28 }, booted);
+  // Not runtime info (28): asked within the first second it throws inside Apache and leaves errors in its log.
+  const probe: RawRequest = { code: 30, ext: { topic: 'TBW102', queueId: '0' } };
+  return serverOf(program, options.listenPort, probe, booted);
 }
 
 export interface AdminResult {
@@ -194,6 +196,21 @@ export async function startApacheBenchmark(
     jvmArgs: [heap, ...clientLog(options.home), ...(options.jvmArgs ?? [])],
     workingDirectory: options.home,
   });
+}
+
+/**
+ * Every ERROR line that the store wrote to its logs, for a server or program that ran with this home directory. The network's logs
+ * are left out: a client that goes away under a long poll is an error there.
+ */
+export function storeErrorsInLogs(home: string): string[] {
+  const directory = path.join(home, 'logs/rocketmqlogs');
+  if (!existsSync(directory)) {
+    throw new Error(`no logs below ${home}: nothing of Apache has run there`);
+  }
+  return readdirSync(directory)
+    .filter((name) => /^(store|storeerror|broker_default|rocketmq_client)\.log$/.test(name))
+    .flatMap((name) => readFileSync(path.join(directory, name), 'utf8').split('\n'))
+    .filter((line) => line.includes(' ERROR '));
 }
 
 function clientLog(home: string): string[] {

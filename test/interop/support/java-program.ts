@@ -230,5 +230,5 @@ export class JavaProgram {
 }
 
 function describe(exit: JavaExit | undefined): string {
-  return exit === undefined ? 'nothing' : exit.signal === null ? `status ${String(exit.code)}` : exit.signal;
+  return exit?.signal ?? `status ${String(exit?.code)}`;
 }

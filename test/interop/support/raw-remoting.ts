@@ -140,7 +140,7 @@ function int32(value: number): Buffer {
 
 /** Cuts a byte stream into frames; feed it whatever arrived. */
 export class FrameSplitter {
-  #pending = Buffer.alloc(0);
+  #pending: Buffer = Buffer.alloc(0);
 
   push(chunk: Buffer): RawFrame[] {
     this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);

@@ -73,6 +73,8 @@ public final class Queries {
             case "committed":
                 return Facts.of("committed").with("offset", consumer.fetchConsumeOffset(queue, true));
             case "commit":
+                // A broker takes offsets only for groups that it knows, and knows a group from its first heartbeat.
+                consumer.getDefaultMQPullConsumerImpl().getRebalanceImpl().getmQClientFactory().sendHeartbeatToAllBrokerWithLock();
                 consumer.getDefaultMQPullConsumerImpl().getOffsetStore()
                     .updateConsumeOffsetToBroker(queue, Long.parseLong(words[3]), false);
                 return Facts.of("commit").with("offset", Long.valueOf(words[3]));

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { inflateSync } from 'node:zlib';
-import type { RawFrame } from '../../interop/support/raw-remoting.ts';
+import type { RawFrame } from '../support/raw-remoting.ts';
 
 export interface WireFixture {
   /** File name without `.json`. */
@@ -55,7 +55,10 @@ function bodyJson(body: Buffer): Record<string, string> {
     return { bodyText: body.toString('utf8') };
   }
   if (body[0] === 0x78) {
-    return { bodyInflatedHex: inflateSync(body).toString('hex'), bodyInflatedText: inflateSync(body).toString('latin1') };
+    return {
+      bodyInflatedHex: inflateSync(body).toString('hex'),
+      bodyInflatedText: inflateSync(body).toString('latin1'),
+    };
   }
   return {};
 }
@@ -87,10 +90,12 @@ export function tableRow(fixture: WireFixture): string {
 }
 
 function fieldsOf(fields: Readonly<Record<string, string>> | undefined): string {
-  if (fields === undefined || fields === null) {
+  if (fields === undefined) {
     return '(none)';
   }
-  const parts = Object.entries(fields).map(([key, value]) => `${key}=${value.length > 90 ? `${value.slice(0, 60)}… (${value.length} chars)` : value}`);
+  const parts = Object.entries(fields).map(
+    ([key, value]) => `${key}=${value.length > 90 ? `${value.slice(0, 60)}… (${value.length} chars)` : value}`,
+  );
   return parts.length === 0 ? '{}' : `\`${cell(parts.join(', '))}\``;
 }
 
@@ -103,6 +108,10 @@ function bodyCell(body: Buffer): string {
 
 function cell(text: string): string {
   // Control characters are escaped, so that the property separators 0x01 and 0x02 can be seen.
-  const visible = text.replace(/[\u0000-\u001f]/g, (c) => (c === '\n' ? '\\n' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`));
+  const visible = Array.from(text, (character) => (character < ' ' ? escapeOf(character) : character)).join('');
   return visible.replaceAll('|', '\\|').slice(0, CELL_MAX);
+}
+
+function escapeOf(control: string): string {
+  return control === '\n' ? '\\n' : `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }

@@ -14,9 +14,9 @@ import {
   startApacheBroker,
   startApacheNamesrv,
   startJava,
-} from '../../interop/support/apache.ts';
-import { type CapturedFrame, exchangesOf, startCaptureProxy } from '../../interop/support/capture-proxy.ts';
-import { RawConnection, type RawRequest } from '../../interop/support/raw-remoting.ts';
+} from '../support/apache.ts';
+import { type CapturedFrame, exchangesOf, startCaptureProxy } from '../support/capture-proxy.ts';
+import { RawConnection, type RawFrame, type RawRequest } from '../support/raw-remoting.ts';
 import {
   BACK_CASES,
   CLIENT_CASES,
@@ -29,11 +29,12 @@ import {
 } from './wire-cases.ts';
 import { tableRow, type WireFixture, writeWireFixture } from './wire-fixtures.ts';
 
-const OUTPUT = fileURLToPath(new URL('../wire/', import.meta.url));
+const OUTPUT = fileURLToPath(new URL('../../golden/wire/', import.meta.url));
 /** Runtime info and configuration show these paths, so they are neutral ones. */
 const ROOT = process.env['COMETMQ_CAPTURE_ROOT'] ?? '/opt/rocketmq-golden';
 const PORTS = { namesrv: 20000, brokerProxy: 20001, clientProxy: 20002, a: 20010, strict: 20020 };
-const HEAD = '| code | file | request | ext fields sent | response | remark | ext fields | body |\n|---|---|---|---|---|---|---|---|';
+const HEAD =
+  '| code | file | request | ext fields sent | response | remark | ext fields | body |\n|---|---|---|---|---|---|---|---|';
 
 interface Stage {
   readonly namesrv: ApacheServer;
@@ -88,7 +89,11 @@ it('captures the wire fixtures', async () => {
   expect(real.length).toBeGreaterThan(20);
 }, 600_000);
 
-async function startBroker(name: string, port: number, conf: Record<string, string | number | boolean>): Promise<ApacheServer> {
+async function startBroker(
+  name: string,
+  port: number,
+  conf: Record<string, string | number | boolean>,
+): Promise<ApacheServer> {
   return startApacheBroker({
     listenPort: port,
     namesrv: `127.0.0.1:${PORTS.brokerProxy}`,
@@ -174,18 +179,48 @@ async function runClients(version: ApacheVersion): Promise<void> {
   const common = ['--namesrv', `127.0.0.1:${PORTS.clientProxy}`, '--topic', `Clients${version.replaceAll('.', '_')}`];
   const group = ['--group', `CID_clients_${version.replaceAll('.', '_')}`];
   for (const mode of ['sync', 'async', 'oneway', 'batch']) {
-    const more = ['--mode', mode, '--count', '4', '--sizes', '20', '--batch-size', '2', '--tags', 'a,b', '--key-prefix', 'ключ'];
+    const more = [
+      '--mode',
+      mode,
+      '--count',
+      '4',
+      '--sizes',
+      '20',
+      '--batch-size',
+      '2',
+      '--tags',
+      'a,b',
+      '--key-prefix',
+      'ключ',
+    ];
     await runJava('Produce', [...common, ...more], { version, home });
   }
-  const compressed = ['--mode', 'sync', '--count', '1', '--sizes', '6000', '--body', 'text', '--property', 'имя=значение'];
+  const compressed = [
+    '--mode',
+    'sync',
+    '--count',
+    '1',
+    '--sizes',
+    '6000',
+    '--body',
+    'text',
+    '--property',
+    'имя=значение',
+  ];
   await runJava('Produce', [...common, ...compressed], { version, home });
-  const consumer = await startJava('Consume', [...common, ...group, '--fail-first', '1', '--retry-level', '1'], { version, home });
+  const consumer = await startJava('Consume', [...common, ...group, '--fail-first', '1', '--retry-level', '1'], {
+    version,
+    home,
+  });
   await consumer.waitForFacts('message', 34, 90_000);
   const second = await startJava('Consume', [...common, ...group], { version, home });
   await consumer.waitUntil((program) => program.factsOf('queues').length >= 3, 60_000, 'the rebalance');
   await second.finish();
   await consumer.finish();
-  const ordered = await startJava('Consume', [...common, '--group', 'CID_ordered', '--mode', 'orderly'], { version, home });
+  const ordered = await startJava('Consume', [...common, '--group', 'CID_ordered', '--mode', 'orderly'], {
+    version,
+    home,
+  });
   await ordered.waitForFacts('message', 17, 90_000);
   await ordered.finish();
   const topic = `Clients${version.replaceAll('.', '_')}`;
@@ -207,24 +242,44 @@ function fixturesOf(prefix: string, producedBy: string, frames: readonly Capture
   };
   for (const { askedBy, request, response } of exchangesOf(frames)) {
     const { code } = request.header;
-    const kind = `${code}-${prefix}${askedBy === 'server' ? '-pushed' : ''}${request.body[0] === 0x78 ? '-compressed' : ''}`;
+    const variant = `${askedBy === 'server' ? '-pushed' : ''}${variantOf(request)}`;
+    const kind = `${code}-${prefix}${variant}`;
     const suffix = response.header.code === 0 ? '' : `-answer-${response.header.code}`;
-    add(`${kind}${suffix}`, { name: `${kind}${suffix}`, what: `as sent by ${producedBy}`, producedBy, request, response });
+    add(`${kind}${suffix}`, {
+      name: `${kind}${suffix}`,
+      what: `as sent by ${producedBy}`,
+      producedBy,
+      request,
+      response,
+    });
   }
   for (const { from, frame } of frames) {
     if ((frame.header.flag & 2) !== 0) {
       const kind = `${frame.header.code}-${prefix}${from === 'server' ? '-pushed' : ''}-oneway`;
-      add(kind, { name: kind, what: `one-way, as sent by ${from === 'server' ? 'the broker to ' : ''}${producedBy}`, producedBy, request: frame });
+      add(kind, {
+        name: kind,
+        what: `one-way, as sent by ${from === 'server' ? 'the broker to ' : ''}${producedBy}`,
+        producedBy,
+        request: frame,
+      });
     }
   }
   return fixtures;
+}
+
+/** Bodies that differ in kind get a fixture each: deflated registrations, heartbeats that bring consumers. */
+function variantOf(request: RawFrame): string {
+  if (request.body[0] === 0x78) {
+    return '-compressed';
+  }
+  return request.header.code === 34 && request.body.includes('"consumerDataSet":[{') ? '-consumer' : '';
 }
 
 function writeReadme(sections: readonly (readonly [string, string])[], real: readonly WireFixture[]): void {
   const text = [
     '# What Apache RocketMQ 5.5.0 answers',
     '',
-    'Captured from the real servers and clients by `test/golden/capture/wire.capture.ts`; not written by hand. Each row is also a file',
+    'Captured from the real servers and clients by `test/interop/capture/wire.capture.ts`; not written by hand. Each row is also a file',
     '`<code>-<case>.json` with both frames in hex (frames above 40,000 bytes are in the table only). `a` has default settings, "strict"',
     'creates neither topics nor groups and has maxMessageSize=65536. `(none)` means the field is absent from the response header,',
     '`{}` that it is there and empty.',

@@ -28,7 +28,7 @@ export function readCommitLog(directory: string): LogRecord[] {
   const records: LogRecord[] = [];
   for (const name of readdirSync(directory).sort()) {
     const file = readFileSync(path.join(directory, name));
-    for (let position = 0; position + 8 <= file.length; ) {
+    for (let position = 0; position + 8 <= file.length;) {
       const size = file.readInt32BE(position);
       if (size <= 0 || file.readUInt32BE(position + 4) === MAGIC_BLANK) {
         break;
@@ -71,7 +71,12 @@ export function writeHex(directory: string, name: string, about: readonly string
 }
 
 /** A record as fixture, with its fields in the header lines. */
-export function writeRecord(directory: string, name: string, about: readonly string[], record: LogRecord | undefined): void {
+export function writeRecord(
+  directory: string,
+  name: string,
+  about: readonly string[],
+  record: LogRecord | undefined,
+): void {
   if (record === undefined) {
     throw new Error(`Apache wrote no record for the fixture ${name}`);
   }
