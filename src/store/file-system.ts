@@ -1,6 +1,8 @@
 // The port through which the store reaches files and memory. The store knows nothing else of the machine: a test plugs in a
 // file system that crashes on purpose, an operator may plug in mmap-io.
 
+import type { Crc32 } from '../base/crc32.ts';
+
 /** What the kernel should expect of a range. */
 export type RegionAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed';
 
@@ -81,6 +83,8 @@ export interface FileLock {
 export interface FileSystem {
   /** 'native', 'mmap-io' or 'memory'. */
   readonly name: string;
+  /** CRC-32 in native code, for a provider that brings it; zlib's otherwise. */
+  readonly crc32?: Crc32;
   /** What this provider can't do, one sentence each, told to the operator at start. Empty for the native one. */
   readonly limitations: readonly string[];
 

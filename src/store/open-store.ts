@@ -142,7 +142,8 @@ class Opening {
       return lock;
     } catch (error) {
       if (errorCode(error) !== 'ERR_FS_LOCKED') throw error;
-      const owner = String((error as StoreError).details['owner'] ?? '').trim();
+      const { owner: contents } = (error as StoreError).details;
+      const owner = typeof contents === 'string' ? contents.trim() : '';
       const who = owner === '' ? 'another process' : `process ${owner}`;
       throw new StoreError(
         'ERR_STORE_LOCKED',
@@ -161,6 +162,7 @@ class Opening {
       segmentSizeBytes: config.commitLogSegmentSizeBytes,
       messageSizeBytesMax: config.messageSizeBytesMax,
       hotLogBytes: config.hotLogBytes,
+      ...(fileSystem.crc32 === undefined ? {} : { crc32: fileSystem.crc32 }),
       clock,
       logger,
     });
