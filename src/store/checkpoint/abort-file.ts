@@ -8,7 +8,7 @@ export function hasAbortFile(fileSystem: FileSystem, path: string): boolean {
   return fileSystem.statusSync(path) !== undefined;
 }
 
-/** Durable when it resolves; call it before the first write to the store. Empty, as Apache only asks whether it is there. */
+/** Durable when it resolves; call it before the first write to the store. Empty: Apache writes its process id, but reads only whether the file is there. */
 export async function createAbortFile(fileSystem: FileSystem, path: string): Promise<void> {
   await fileSystem.replaceFile(path, new Uint8Array(0));
 }

@@ -89,6 +89,12 @@ function slotCrc(buffer: Buffer, start: number): number {
   return crc32(buffer.subarray(start, start + SLOT_CRC_POSITION));
 }
 
+/** What the file says, for tools that must not open it; undefined when neither slot can be read. `bytes`: the whole file. */
+export function readDurableOffset(bytes: Buffer): DurableOffsetRecord | undefined {
+  const newest = newestSlot(bytes);
+  return newest === undefined ? undefined : { offset: newest.offset, clean: newest.clean };
+}
+
 function newestSlot(buffer: Buffer): Slot | undefined {
   let newest: Slot | undefined;
   for (const start of SLOT_POSITIONS) {

@@ -41,6 +41,7 @@ export interface CommitLogOptions {
   readonly hotLogBytes: number;
   /** Segments mapped at one time. Default 64. */
   readonly mappedSegmentsMax?: number;
+  /** Default: that of the file system, else zlib's. */
   readonly crc32?: Crc32;
   /** How far ahead of the writes pages are made present under load; 0 switches it off. Default 8 MiB. */
   readonly populateAheadBytes?: number;
@@ -69,6 +70,7 @@ const PAGE_SIZE_BYTES = 4_096;
 
 export class CommitLog {
   readonly #options: CommitLogOptions;
+  readonly crc32: Crc32;
   readonly #files: MappedFileQueue;
   readonly #encoder: MessageEncoder;
   readonly #reader: LogReader;
@@ -88,10 +90,11 @@ export class CommitLog {
     const { segmentSizeBytes, messageSizeBytesMax } = options;
     assert(segmentSizeBytes > RECORD_SIZE_BYTES_MIN + ROOM_AFTER_RECORD_BYTES, 'a segment holds at least one record');
     this.#options = options;
+    this.crc32 = options.crc32 ?? options.fileSystem.crc32 ?? defaultCrc32;
     this.#files = files;
     this.#endOffset = files.endOffset;
     const limits = { messageSizeBytesMax, segmentSizeBytes };
-    this.#encoder = new MessageEncoder({ crc32: options.crc32 ?? defaultCrc32, limits });
+    this.#encoder = new MessageEncoder({ crc32: this.crc32, limits });
     this.#reader = new LogReader({ files, clock: options.clock, hotLogBytes: options.hotLogBytes });
     const windowBytes = options.populateAheadBytes ?? POPULATE_AHEAD_DEFAULT_BYTES;
     this.#populate = new PopulateAhead({ windowBytes, files, logger: options.logger });
@@ -121,10 +124,6 @@ export class CommitLog {
   /** The largest record that may be in the log. */
   get recordSizeBytesMax(): number {
     return this.#options.messageSizeBytesMax + RECORD_OVERHEAD_BYTES_MAX;
-  }
-
-  get crc32(): Crc32 {
-    return this.#options.crc32 ?? defaultCrc32;
   }
 
   get logger(): Logger {
@@ -305,6 +304,10 @@ export class CommitLog {
   #advance(sizeBytes: number): void {
     const tail = this.#tail as MappedFile;
     const position = this.#position + sizeBytes;
+    assert(
+      position + ROOM_AFTER_RECORD_BYTES <= tail.sizeBytes,
+      'there is room for a blank record behind every record',
+    );
     tail.setPositions(tail.flushedPosition, position, position);
     this.#position = position;
     this.#endOffset += sizeBytes;

@@ -30,7 +30,7 @@ import {
   TOPIC_BYTES_MAX_V1,
   TOTAL_SIZE_POSITION,
 } from './message-layout.ts';
-import { TopicTable } from './topic-table.ts';
+import { type TopicBytes, TopicTable } from './topic-table.ts';
 
 export interface MessageLimits {
   /** Of one body (maxMessageSize). */
@@ -66,16 +66,23 @@ export class MessageEncoder {
   readonly #crc32: Crc32;
   readonly #limits: MessageLimits;
   readonly #topics = new TopicTable();
+  /** The message at hand: check, size and encoding ask the same of it one after the other. */
+  #message: MessageToPut | undefined;
+  #topic: TopicBytes;
+  #sizeWithoutProperties = 0;
 
   constructor(options: { crc32: Crc32; limits: MessageLimits }) {
+    this.#topic = this.#topics.find('');
     this.#crc32 = options.crc32;
     this.#limits = options.limits;
   }
 
   /** Why the message can't become a record; undefined when it can. */
   problemOf(message: MessageToPut): PutRefused | undefined {
-    const topic = this.#topics.find(message.topic);
-    if (topic.problem !== undefined) return illegal(topic.problem);
+    // The owner may have changed it since it was refused.
+    this.#message = undefined;
+    this.#takeUp(message);
+    if (this.#topic.problem !== undefined) return illegal(this.#topic.problem);
     const { properties, body } = message;
     if (body.length > this.#limits.messageSizeBytesMax)
       return bodyTooLarge(body.length, this.#limits.messageSizeBytesMax);
@@ -103,17 +110,23 @@ export class MessageEncoder {
 
   /** Never less than {@link sizeBytes}, and known without looking at the properties. */
   sizeBytesMax(message: MessageToPut): number {
-    return this.#sizeWithout(message) + message.properties.length * UTF8_BYTES_PER_UNIT_MAX;
+    this.#takeUp(message);
+    return this.#sizeWithoutProperties + message.properties.length * UTF8_BYTES_PER_UNIT_MAX;
   }
 
   /** Bytes of the record. */
   sizeBytes(message: MessageToPut): number {
-    return this.#sizeWithout(message) + Buffer.byteLength(message.properties);
+    this.#takeUp(message);
+    return this.#sizeWithoutProperties + Buffer.byteLength(message.properties);
   }
 
-  #sizeWithout(message: MessageToPut): number {
-    const topicLength = this.#topics.find(message.topic).bytes.length;
-    return (
+  #takeUp(message: MessageToPut): void {
+    if (message === this.#message) return;
+    const topic = this.#topics.find(message.topic);
+    const topicLength = topic.bytes.length;
+    this.#message = message;
+    this.#topic = topic;
+    this.#sizeWithoutProperties =
       BODY_POSITION_LESS_HOSTS +
       message.bornHost.address.length +
       message.storeHost.address.length +
@@ -121,8 +134,7 @@ export class MessageEncoder {
       message.body.length +
       (topicLength > TOPIC_BYTES_MAX_V1 ? 2 : 1) +
       topicLength +
-      PROPERTIES_LENGTH_SIZE_BYTES
-    );
+      PROPERTIES_LENGTH_SIZE_BYTES;
   }
 
   /**
@@ -130,6 +142,9 @@ export class MessageEncoder {
    * {@link problemOf} found nothing. Size and magic are written last: whoever finds them finds the rest too, also after SIGKILL.
    */
   encode(target: EncodeTarget, message: MessageToPut, place: RecordPlace): number {
+    this.#takeUp(message);
+    // It is not kept alive longer than it takes to write it.
+    this.#message = undefined;
     const { buffer, view } = target;
     const { body, bornHost, storeHost } = message;
     const start = place.position;
@@ -152,7 +167,7 @@ export class MessageEncoder {
     at += 16;
     buffer.set(body, at);
     at += body.length;
-    const topic = this.#topics.find(message.topic).bytes;
+    const topic = this.#topic.bytes;
     const isLongTopic = topic.length > TOPIC_BYTES_MAX_V1;
     if (isLongTopic) view.setUint16(at, topic.length);
     else view.setUint8(at, topic.length);

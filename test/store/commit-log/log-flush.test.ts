@@ -22,7 +22,7 @@ interface Bench {
   readonly recorded: number[];
   readonly told: number[];
   readonly failures: Error[];
-  syncs(): number;
+  readonly syncs: () => number;
 }
 
 async function bench(overrides: Partial<LogFlushOptions> = {}): Promise<Bench> {
