@@ -98,7 +98,7 @@ export class DelayedDelivery {
     this.#confirm(this.#store.stats().flushedOffset);
     const nowMs = this.#clock.nowMs();
     for (const queue of this.#levels.values()) {
-      if (queue.isBusy || queue.dueMs > nowMs) continue;
+      if (queue.isBusy || !this.#isTime(queue, nowMs)) continue;
       const delivery = this.#deliver(queue);
       this.#busy.add(delivery);
       void delivery.finally(() => {
@@ -107,6 +107,13 @@ export class DelayedDelivery {
       });
     }
     this.#arm();
+  }
+
+  /** Also when the head seems to be due later than its level can make it: the clock was set back. */
+  #isTime(queue: DelayLevelQueue, nowMs: number): boolean {
+    if (queue.dueMs <= nowMs) return true;
+    const isWaiting = queue.dueMs !== Number.POSITIVE_INFINITY;
+    return isWaiting && queue.dueMs > nowMs + this.#store.delayLevels.delayMsOf(queue.level);
   }
 
   #confirm(flushedOffset: number): void {
