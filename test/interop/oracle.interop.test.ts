@@ -91,6 +91,15 @@ describe.each(VERSIONS)('the %s client against Apache', (version) => {
     );
   });
 
+  it('gets bodies of up to 4 MiB back, when compression does not make them larger', async () => {
+    const topic = `Oracle_large_${suffix}`;
+    const shape = ['--count', '3', '--sizes', '1,1048576,4194304', '--compress-over', '100000000'];
+    const acks = await produce(version, topic, shape);
+    const messages = await consume(version, topic, 3);
+    expect(pick(messages, ['seq', 'size', 'sha256'])).toEqual(pick(acks, ['seq', 'size', 'sha256']));
+    expect(acks.map((ack) => ack['size'])).toEqual([1, 1048576, 4194304]);
+  });
+
   it('gets the messages of one queue in the order of sending', async () => {
     const topic = `Oracle_order_${suffix}`;
     await produce(version, topic, ['--count', '50', '--queue', 'id:1']);
