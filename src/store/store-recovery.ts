@@ -33,6 +33,11 @@ export interface RecoveryParts {
   readonly pendingBytesMax: number;
 }
 
+interface ReadLog {
+  readonly fromOffset: number;
+  readonly endOffset: number;
+}
+
 /** Index entries that may wait in memory while records are dispatched again. */
 const INDEX_PENDING_MAX = 50_000;
 const PROGRESS_INTERVAL_MS = 1_000;
@@ -43,15 +48,18 @@ export async function recoverStore(parts: RecoveryParts): Promise<void> {
   const durable = durableOffset.record;
   const facts = await readOpenFacts({ commitLog, hasAbortFile, durable, checkpoint });
   const decision = decideOpen(facts);
-  const endOffset = decision.action === 'trust' ? decision.from : await findAndCut(parts, decision);
+  const isTrusted = decision.action === 'trust';
+  const read = isTrusted ? { fromOffset: decision.from, endOffset: decision.from } : await findAndCut(parts, decision);
+  const { endOffset } = read;
   commitLog.setEnd(endOffset);
-  const from = await viewsStart(parts, decision, endOffset);
-  if (decision.action === 'trust' && from >= endOffset) return;
+  const from = await viewsStart(parts, decision, read);
+  if (isTrusted && from >= endOffset) return;
   await dispatchAgain(parts, from, endOffset);
   await settle(parts, endOffset);
 }
 
-async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise<number> {
+/** What of the log was read: a record begins at `fromOffset`, which may be before the place that was decided on. */
+async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise<ReadLog> {
   const { commitLog, logger, quarantine, checkCrc } = parts;
   logger.info('store.recovery.started', { row: decision.row, fromOffset: decision.from });
   const end = await findLogEnd({
@@ -70,13 +78,13 @@ async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise
     reason: end.reason,
     quarantineDirectory: quarantine,
   });
-  return end.endOffset;
+  return end;
 }
 
 /** Trims the views to what they are known to have right, and says from where they have to be filled again. */
-async function viewsStart(parts: RecoveryParts, decision: OpenDecision, endOffset: number): Promise<number> {
+async function viewsStart(parts: RecoveryParts, decision: OpenDecision, read: ReadLog): Promise<number> {
   const { commitLog, consumeQueues, index } = parts;
-  let from = Math.min(decision.from, endOffset);
+  let from = Math.min(read.fromOffset, read.endOffset);
   if (decision.action !== 'trust') {
     await consumeQueues.trim(from);
     const indexFrom = await index?.trim(from);

@@ -90,6 +90,8 @@ async function isEmptyAt({ files }: CommitLog, offset: number): Promise<boolean>
 
 /** Start of the last segment whose first record is good and was stored at or before the time. */
 async function lastStartingBefore({ files }: CommitLog, timestampMs: number): Promise<number | undefined> {
+  // No time is known: none of the segments has to be looked at.
+  if (timestampMs <= 0) return undefined;
   for (const file of [...files.files].reverse()) {
     const first = await files.use(file, ({ buffer }) => decodeRecord(buffer, { position: 0, limit: buffer.length }));
     if (first.kind === 'message' && first.message.storeTimestampMs <= timestampMs) return file.startOffset;
