@@ -1,12 +1,19 @@
 // One frame to a command and back. Finding frames in a stream of bytes is the transport's work (frame-reader.ts).
 
-import { FrameLayout, HEADER_LENGTH_MAX, serializeTypeCode, serializeTypeOf } from './frame-layout.ts';
-import { decodeJsonHeader, formatJsonHeader } from './json-header.ts';
-import type { OutgoingHeader } from './json-header.ts';
+import {
+  FRAME_LENGTH_MAX,
+  FrameLayout,
+  HEADER_LENGTH_MAX,
+  serializeTypeCode,
+  serializeTypeOf,
+} from './frame-layout.ts';
+import { decodeJsonHeader } from './json-header-reader.ts';
+import { jsonHeaderSizeMax, writeJsonHeader } from './json-header-writer.ts';
+import type { OutgoingHeader } from './json-header-writer.ts';
 import { RemotingCommand } from './remoting-command.ts';
 import type { SerializeType } from './remoting-command.ts';
 import { RemotingError } from './remoting-errors.ts';
-import { decodeRocketmqHeader, encodeRocketmqHeader } from './rocketmq-header.ts';
+import { decodeRocketmqHeader, rocketmqHeaderSizeMax, writeRocketmqHeader } from './rocketmq-header.ts';
 
 export interface DecodeLimits {
   readonly headerSizeBytesMax: number;
@@ -38,49 +45,39 @@ function malformed(message: string): RemotingError {
   return new RemotingError('ERR_REMOTING_MALFORMED_FRAME', message);
 }
 
+/** Room that length fields and header need at most. */
+export function frameHeadSizeMax(header: OutgoingHeader, serializeType: SerializeType): number {
+  return FrameLayout.header + (serializeType === 'JSON' ? jsonHeaderSizeMax(header) : rocketmqHeaderSizeMax(header));
+}
+
 /**
- * A header ready to be written: its bytes are known, so that room can be made first.
- * Kept as text when it is JSON, because a string is written straight into the output buffer.
+ * Writes length fields and header at `position` of `target`, which has the room; returns the position behind them.
+ * Throws RemotingError ERR_REMOTING_NOT_ENCODABLE.
  */
-export interface EncodedHeader {
-  readonly serializeType: SerializeType;
-  readonly content: string | Buffer;
-  readonly sizeBytes: number;
-}
-
-export function encodeHeader(header: OutgoingHeader, serializeType: SerializeType): EncodedHeader {
-  const content = serializeType === 'JSON' ? formatJsonHeader(header) : encodeRocketmqHeader(header);
-  const sizeBytes = typeof content === 'string' ? Buffer.byteLength(content, 'utf8') : content.length;
-  if (sizeBytes > HEADER_LENGTH_MAX) {
-    throw new RemotingError('ERR_REMOTING_NOT_ENCODABLE', `A header of ${sizeBytes} bytes does not fit a frame.`);
-  }
-  return { serializeType, content, sizeBytes };
-}
-
-/** Writes length fields and header at `position` of `target`, which has room; returns the position behind them. */
-export function writeFrameHead(target: Buffer, position: number, header: EncodedHeader, bodySizeBytes: number): number {
-  const { content, sizeBytes, serializeType } = header;
-  const frameLength = FrameLayout.overhead + sizeBytes + bodySizeBytes;
-  // Byte stores in place of writeInt32BE: this runs once per response.
-  target[position] = frameLength >>> 24;
-  target[position + 1] = frameLength >>> 16;
-  target[position + 2] = frameLength >>> 8;
-  target[position + 3] = frameLength;
-  target[position + 4] = serializeTypeCode[serializeType];
-  target[position + 5] = sizeBytes >>> 16;
-  target[position + 6] = sizeBytes >>> 8;
-  target[position + 7] = sizeBytes;
+export function writeFrameHead(
+  target: Buffer,
+  position: number,
+  header: OutgoingHeader,
+  serializeType: SerializeType,
+  bodySizeBytes: number,
+): number {
   const start = position + FrameLayout.header;
-  if (typeof content !== 'string') content.copy(target, start);
-  else if (content.length === sizeBytes) target.write(content, start, sizeBytes, 'latin1');
-  else target.write(content, start, sizeBytes, 'utf8');
-  return start + sizeBytes;
+  const end =
+    serializeType === 'JSON' ? writeJsonHeader(target, start, header) : writeRocketmqHeader(target, start, header);
+  const headerLength = end - start;
+  const frameLength = FrameLayout.overhead + headerLength + bodySizeBytes;
+  if (headerLength > HEADER_LENGTH_MAX || frameLength > FRAME_LENGTH_MAX) {
+    const message = `A frame with ${headerLength} bytes of header and ${bodySizeBytes} of body can not be sent.`;
+    throw new RemotingError('ERR_REMOTING_NOT_ENCODABLE', message);
+  }
+  target.writeInt32BE(frameLength, position + FrameLayout.frameLength);
+  target.writeInt32BE((serializeTypeCode[serializeType] << 24) | headerLength, position + FrameLayout.serializeType);
+  return end;
 }
 
 /** A whole frame in a buffer of its own: for tests, tools and captures. The transport writes without this copy. */
 export function encodeFrame(header: OutgoingHeader, body: Buffer, serializeType: SerializeType = 'JSON'): Buffer {
-  const encoded = encodeHeader(header, serializeType);
-  const frame = Buffer.allocUnsafe(FrameLayout.header + encoded.sizeBytes + body.length);
-  body.copy(frame, writeFrameHead(frame, 0, encoded, body.length));
-  return frame;
+  const head = Buffer.alloc(frameHeadSizeMax(header, serializeType));
+  const headSize = writeFrameHead(head, 0, header, serializeType, body.length);
+  return Buffer.concat([head.subarray(0, headSize), body]);
 }

@@ -13,7 +13,7 @@
 // | 4 + n | value | int32 length, UTF-8 | once per entry; length 0 is null: the field counts as absent |
 
 import { ExtFields, noExtFields } from './ext-fields.ts';
-import type { OutgoingHeader } from './json-header.ts';
+import type { OutgoingHeader } from './json-header-writer.ts';
 import { LanguageCode, languageOfCode } from './language-code.ts';
 import { CommandFlag, REMOTING_VERSION } from './remoting-command.ts';
 import type { CommandHeader } from './remoting-command.ts';
@@ -82,44 +82,59 @@ export function fitsRocketmqHeader(header: OutgoingHeader): boolean {
   return header.code >= -CODE_MAX && header.code <= CODE_MAX;
 }
 
-/** Throws RemotingError ERR_REMOTING_NOT_ENCODABLE for a code beyond 16 bits or a name beyond 32,767 bytes. */
-export function encodeRocketmqHeader(header: OutgoingHeader): Buffer {
+/** Lengths and numbers before the ext fields. */
+const FIXED_SIZE_MAX = FIXED_SIZE + 8;
+const BYTES_PER_UNIT_MAX = 3;
+/** Both lengths, and a number in decimal. */
+const FIELD_OVERHEAD_MAX = 6 + 25;
+
+/** Room that the header needs at most. */
+export function rocketmqHeaderSizeMax(header: OutgoingHeader): number {
+  let units = header.remark?.length ?? 0;
+  let fieldCount = 0;
+  const fields = header.extFields;
+  for (const name in fields) {
+    const value = fields[name];
+    units += name.length + (typeof value === 'string' ? value.length : 0);
+    fieldCount++;
+  }
+  return FIXED_SIZE_MAX + fieldCount * FIELD_OVERHEAD_MAX + units * BYTES_PER_UNIT_MAX;
+}
+
+/**
+ * Writes at `position` of `target`, which has the room; returns the position behind the header.
+ * Throws RemotingError ERR_REMOTING_NOT_ENCODABLE for a code beyond 16 bits or a name beyond 32,767 bytes.
+ */
+export function writeRocketmqHeader(target: Buffer, position: number, header: OutgoingHeader): number {
   if (!fitsRocketmqHeader(header)) {
-    throw new RemotingError(
-      'ERR_REMOTING_NOT_ENCODABLE',
-      `Code ${header.code} does not fit a binary header: send it with a JSON header.`,
-    );
+    throw notEncodable(`Code ${header.code} does not fit a binary header: send it with a JSON header.`);
   }
-  const fixed = Buffer.alloc(FIXED_SIZE);
-  fixed.writeInt16BE(header.code, 0);
-  fixed.writeUInt8(LanguageCode.JAVA, 2);
-  fixed.writeInt16BE(REMOTING_VERSION, 3);
-  fixed.writeInt32BE(header.opaque, 5);
-  fixed.writeInt32BE(header.flag, 9);
-  const entries = encodeExtFields(header.extFields);
-  const extLength = Buffer.alloc(4);
-  extLength.writeInt32BE(entries.length, 0);
-  return Buffer.concat([fixed, encodeText(header.remark ?? '', 4), extLength, entries]);
+  target.writeInt16BE(header.code, position);
+  target[position + 2] = LanguageCode.JAVA;
+  target.writeInt16BE(REMOTING_VERSION, position + 3);
+  target.writeInt32BE(header.opaque, position + 5);
+  target.writeInt32BE(header.flag, position + 9);
+  const extLengthAt = writeText(target, position + FIXED_SIZE, header.remark ?? '');
+  let at = extLengthAt + 4;
+  const fields = header.extFields;
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === undefined) continue;
+    const nameLength = target.write(name, at + 2, 'utf8');
+    if (nameLength > NAME_LENGTH_MAX) throw notEncodable('The name of an ext field is longer than 32,767 bytes.');
+    target.writeInt16BE(nameLength, at);
+    at = writeText(target, at + 2 + nameLength, String(value));
+  }
+  target.writeInt32BE(at - extLengthAt - 4, extLengthAt);
+  return at;
 }
 
-function encodeExtFields(fields: OutgoingHeader['extFields']): Buffer {
-  const parts: Buffer[] = [];
-  for (const [name, value] of Object.entries(fields ?? {})) {
-    if (value !== undefined) parts.push(encodeText(name, 2), encodeText(String(value), 4));
-  }
-  return Buffer.concat(parts);
+function writeText(target: Buffer, position: number, value: string): number {
+  const length = target.write(value, position + 4, 'utf8');
+  target.writeInt32BE(length, position);
+  return position + 4 + length;
 }
 
-function encodeText(text: string, lengthSize: 2 | 4): Buffer {
-  const bytes = Buffer.from(text, 'utf8');
-  const encoded = Buffer.alloc(lengthSize + bytes.length);
-  if (lengthSize === 4) {
-    encoded.writeInt32BE(bytes.length, 0);
-  } else if (bytes.length > NAME_LENGTH_MAX) {
-    throw new RemotingError('ERR_REMOTING_NOT_ENCODABLE', 'The name of an ext field is longer than 32,767 bytes.');
-  } else {
-    encoded.writeInt16BE(bytes.length, 0);
-  }
-  encoded.set(bytes, lengthSize);
-  return encoded;
+function notEncodable(message: string): RemotingError {
+  return new RemotingError('ERR_REMOTING_NOT_ENCODABLE', message);
 }

@@ -3,9 +3,9 @@
 
 import type { Socket } from 'node:net';
 
-import { writeFrameHead } from '../protocol/frame-codec.ts';
-import type { EncodedHeader } from '../protocol/frame-codec.ts';
-import { FrameLayout } from '../protocol/frame-layout.ts';
+import { frameHeadSizeMax, writeFrameHead } from '../protocol/frame-codec.ts';
+import type { OutgoingHeader } from '../protocol/json-header-writer.ts';
+import type { SerializeType } from '../protocol/remoting-command.ts';
 import type { WriteSlab, WriteSlabPool } from './write-slab.ts';
 
 /** A body up to this size is copied behind its header: cheaper than one more entry for writev. */
@@ -15,6 +15,7 @@ const COPIED_BODY_BYTES_MAX = 4096;
 const FLUSH_BYTES = 512 * 1024;
 
 type Release = () => void;
+type Body = Buffer | readonly Buffer[] | undefined;
 
 export class Outbox {
   readonly #socket: Socket;
@@ -46,18 +47,27 @@ export class Outbox {
     return this.#parts.length === 0 && this.#end === this.#start;
   }
 
-  /** Adds a frame. `release` is called exactly once. */
-  push(header: EncodedHeader, body: Buffer | readonly Buffer[] | undefined, release: Release | undefined): void {
-    const bodySize = body === undefined ? 0 : bodySizeBytes(body);
-    const copied = bodySize <= COPIED_BODY_BYTES_MAX;
-    const size = FrameLayout.header + header.sizeBytes + (copied ? bodySize : 0);
-    const slab = this.#slabFor(size);
-    let position = writeFrameHead(slab.buffer, slab.take(size), header, bodySize);
-    this.#end = slab.position;
-    if (body === undefined) return release?.();
-    if (copied) {
-      for (const view of asList(body)) position += view.copy(slab.buffer, position);
-      return release?.();
+  /**
+   * Adds a frame. `release` is called exactly once.
+   * Throws RemotingError ERR_REMOTING_NOT_ENCODABLE; nothing is added and nothing released then.
+   */
+  push(header: OutgoingHeader, serializeType: SerializeType, body: Body, release: Release | undefined): void {
+    const bodySize = bodySizeBytes(body);
+    const isCopied = bodySize <= COPIED_BODY_BYTES_MAX;
+    const sizeMax = frameHeadSizeMax(header, serializeType) + (isCopied ? bodySize : 0);
+    const slab = this.#slabFor(sizeMax);
+    const start = slab.take(sizeMax);
+    let end = start;
+    try {
+      end = writeFrameHead(slab.buffer, start, header, serializeType, bodySize);
+      if (isCopied) end = copyBody(slab.buffer, end, body);
+    } finally {
+      slab.cutTo(end);
+      this.#end = end;
+    }
+    if (isCopied) {
+      release?.();
+      return;
     }
     this.#closeRegion();
     for (const view of asList(body)) {
@@ -143,13 +153,23 @@ export class Outbox {
   }
 }
 
-function bodySizeBytes(body: Buffer | readonly Buffer[]): number {
+function bodySizeBytes(body: Body): number {
+  if (body === undefined) return 0;
   if (Buffer.isBuffer(body)) return body.length;
   let size = 0;
   for (const view of body) size += view.length;
   return size;
 }
 
-function asList(body: Buffer | readonly Buffer[]): readonly Buffer[] {
+function copyBody(target: Buffer, position: number, body: Body): number {
+  let at = position;
+  for (const view of asList(body)) at += view.copy(target, at);
+  return at;
+}
+
+const noViews: readonly Buffer[] = [];
+
+function asList(body: Body): readonly Buffer[] {
+  if (body === undefined) return noViews;
   return Buffer.isBuffer(body) ? [body] : body;
 }

@@ -63,6 +63,12 @@ export class PendingRequests {
     return true;
   }
 
+  /** The request could not be sent. */
+  reject(opaque: number, error: RemotingError): void {
+    this.#waiting.get(opaque)?.reject(error);
+    this.#waiting.delete(opaque);
+  }
+
   rejectAll(error: RemotingError): void {
     const all = [...this.#waiting.values()];
     this.#waiting.clear();

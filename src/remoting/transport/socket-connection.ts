@@ -5,9 +5,7 @@ import type { Socket } from 'node:net';
 
 import type { Clock } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
-import { encodeHeader } from '../protocol/frame-codec.ts';
-import type { EncodedHeader } from '../protocol/frame-codec.ts';
-import type { OutgoingHeader } from '../protocol/json-header.ts';
+import type { OutgoingHeader } from '../protocol/json-header-writer.ts';
 import { CommandFlag } from '../protocol/remoting-command.ts';
 import type {
   RemotingCommand,
@@ -108,7 +106,12 @@ export class SocketConnection implements Connection {
     if (!this.#state.open) return Promise.reject(this.#closedError());
     const opaque = this.#pending.takeOpaque();
     const answer = this.#pending.wait(opaque, request.code, timeoutMs);
-    this.#sendRequest(request, 0, opaque);
+    try {
+      this.#sendRequest(request, 0, opaque);
+    } catch (error) {
+      if (!(error instanceof RemotingError)) throw error;
+      this.#pending.reject(opaque, error);
+    }
     return answer;
   }
 
@@ -122,19 +125,15 @@ export class SocketConnection implements Connection {
       return;
     }
     const { opaque } = request;
-    const { code, remark, extFields } = response;
-    let header: EncodedHeader;
+    const { code, remark, extFields, body, release } = response;
     try {
-      header = this.#encode({ code, flag: CommandFlag.RESPONSE, opaque, remark, extFields });
+      this.#push({ code, flag: CommandFlag.RESPONSE, opaque, remark, extFields }, body, release);
     } catch (error) {
       if (!(error instanceof RemotingError)) throw error;
-      response.release?.();
+      release?.();
       this.#context.log.warn('remoting.response.not-encodable', { request: request.code, error: error.message });
       this.respond(request, { code: ResponseCode.SYSTEM_ERROR, remark: error.message });
-      return;
     }
-    this.#outbox.push(header, response.body, response.release);
-    this.#planFlush();
   }
 
   close(reason: string): void {
@@ -224,13 +223,14 @@ export class SocketConnection implements Connection {
 
   #sendRequest(request: RemotingRequest, flag: number, opaque: number): void {
     const { code, extFields, body } = request;
-    this.#outbox.push(this.#encode({ code, flag, opaque, remark: undefined, extFields }), body, undefined);
-    this.#planFlush();
+    this.#push({ code, flag, opaque, remark: undefined, extFields }, body, undefined);
   }
 
-  /** A code that does not fit a binary header travels in a JSON one. */
-  #encode(header: OutgoingHeader): EncodedHeader {
-    return encodeHeader(header, fitsRocketmqHeader(header) ? this.#context.serializeType : 'JSON');
+  #push(header: OutgoingHeader, body: RemotingResponse['body'], release: (() => void) | undefined): void {
+    // A code that does not fit a binary header travels in a JSON one.
+    const serializeType = fitsRocketmqHeader(header) ? this.#context.serializeType : 'JSON';
+    this.#outbox.push(header, serializeType, body, release);
+    this.#planFlush();
   }
 
   /** Everything sent in one turn of the loop goes out in one write. */

@@ -33,6 +33,13 @@ export class WriteSlab {
     return position;
   }
 
+  /** Ends the region that was taken last at `position`: less was written than was reserved. */
+  cutTo(position: number): void {
+    assert(position <= this.#position, 'a write slab region can only be cut');
+    this.#outstandingBytes -= this.#position - position;
+    this.#position = position;
+  }
+
   /** The kernel has copied this many of the bytes taken. Once it has them all, the slab is used again from its start. */
   giveBack(sizeBytes: number): void {
     this.#outstandingBytes -= sizeBytes;

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
-import { decodeJsonHeader, formatJsonHeader } from '../../../src/remoting/protocol/json-header.ts';
+import { Prng } from '../../../src/base/prng.ts';
+import { ExtFields } from '../../../src/remoting/protocol/ext-fields.ts';
+import { decodeJsonHeader } from '../../../src/remoting/protocol/json-header-reader.ts';
+import { jsonHeaderSizeMax, writeJsonHeader } from '../../../src/remoting/protocol/json-header-writer.ts';
+import type { OutgoingHeader } from '../../../src/remoting/protocol/json-header-writer.ts';
 import type { CommandHeader } from '../../../src/remoting/protocol/remoting-command.ts';
 
 const FIELDS_MAX = 128;
@@ -10,6 +14,14 @@ function decode(text: string | Buffer): CommandHeader {
   // In the middle of other bytes, as in a frame with a body.
   const bytes = Buffer.concat([Buffer.from('"}"{'), header, Buffer.from('"},"code":9}')]);
   return decodeJsonHeader(bytes, 4, 4 + header.length, FIELDS_MAX);
+}
+
+function format(header: OutgoingHeader): string {
+  const bytes = Buffer.alloc(jsonHeaderSizeMax(header) + 8, 0xff);
+  const end = writeJsonHeader(bytes, 4, header);
+  expect(end).toBeLessThanOrEqual(bytes.length - 4);
+  expect(bytes.readUInt32BE(0)).toBe(0xffff_ffff);
+  return bytes.toString('utf8', 4, end);
 }
 
 const plain = {
@@ -141,7 +153,7 @@ describe('a JSON header is written', () => {
   const outgoing = { code: 0, flag: 1, opaque: 7, remark: undefined, extFields: undefined };
 
   test('with members in Java order and what is absent left out', () => {
-    expect(formatJsonHeader(outgoing)).toBe(
+    expect(format(outgoing)).toBe(
       '{"code":0,"flag":1,"language":"JAVA","opaque":7,"serializeTypeCurrentRPC":"JSON","version":513}',
     );
   });
@@ -149,7 +161,7 @@ describe('a JSON header is written', () => {
   test('so that whatever text it holds is read again', () => {
     const nasty = 'quote " backslash \\ newline \n control \u0001 é 漢 😀 lone \ud800 end';
     const extFields = { [nasty]: nasty, number: 2 ** 53 - 1, big: 2n ** 63n - 1n, truth: true, absent: undefined };
-    const header = decode(formatJsonHeader({ ...outgoing, remark: nasty, extFields }));
+    const header = decode(format({ ...outgoing, remark: nasty, extFields }));
     expect(header.remark).toBe(nasty);
     expect([...header.extFields.toMap()]).toEqual([
       [nasty, nasty],
@@ -157,5 +169,44 @@ describe('a JSON header is written', () => {
       ['big', '9223372036854775807'],
       ['truth', 'true'],
     ]);
+  });
+
+  test('with every integer in decimal', () => {
+    const numbers = [
+      0,
+      -1,
+      9,
+      10,
+      99,
+      100,
+      2_147_483_647,
+      -2_147_483_648,
+      4_294_967_296,
+      2 ** 53 - 1,
+      -(2 ** 53 - 1),
+      1e21,
+      0.5,
+    ];
+    for (const opaque of numbers.slice(0, 8)) {
+      expect(format({ ...outgoing, opaque, code: opaque, flag: opaque })).toContain(
+        `"code":${opaque},"flag":${opaque},`,
+      );
+      expect(decode(format({ ...outgoing, opaque }))).toMatchObject({ opaque });
+    }
+    for (const number of numbers)
+      expect(format({ ...outgoing, extFields: { number } })).toContain(`"number":"${number}"`);
+  });
+
+  test('within the room that it asks for, whatever it holds', () => {
+    const prng = new Prng(5);
+    const characters = ['a', '"', '\\', '\n', '\u0001', '\u007f', 'é', '漢', '😀', '\ud800', '\u2028'];
+    const word = (): string => Array.from({ length: prng.below(20) }, () => prng.pick(characters)).join('');
+    for (let round = 0; round < 3000; round++) {
+      const extFields = { [word()]: word(), [`${word()}x`]: prng.below(2 ** 32) - 2 ** 31 };
+      const header = { ...outgoing, opaque: prng.nextUint32() | 0, remark: word(), extFields };
+      const decoded = decode(format(header));
+      expect(decoded.remark).toBe(header.remark);
+      expect(decoded.extFields.toJSON()).toEqual(ExtFields.from(extFields).toJSON());
+    }
   });
 });

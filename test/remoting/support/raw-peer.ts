@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import type { LogFields, Logger } from '../../../src/base/logger.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { encodeFrame } from '../../../src/remoting/protocol/frame-codec.ts';
-import type { OutgoingHeader } from '../../../src/remoting/protocol/json-header.ts';
+import type { OutgoingHeader } from '../../../src/remoting/protocol/json-header-writer.ts';
 import type { RemotingCommand } from '../../../src/remoting/protocol/remoting-command.ts';
 import type { RequestHandler } from '../../../src/remoting/transport/connection.ts';
 import { FrameReader } from '../../../src/remoting/transport/frame-reader.ts';
