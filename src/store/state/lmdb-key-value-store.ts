@@ -247,3 +247,47 @@ function errnoOf(error: unknown): number | undefined {
 function closed(): StoreError {
   return new StoreError('ERR_STORE_CLOSED', 'The key-value store is closed; open the store again.');
 }
+
+/** What {@link readLmdbRows} found. */
+export interface LmdbRows {
+  readonly rows: ReadonlyMap<string, Buffer>;
+  /** Why the files or some rows can't be read; such rows are left out. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Every row, for tools: opens the environment for reading only, changes nothing but LMDB's own lock file, moves nothing away.
+ * undefined when there is no environment. Nobody else may have it open for writing in this process.
+ */
+export async function readLmdbRows(fileSystem: FileSystem, directory: string): Promise<LmdbRows | undefined> {
+  const path = `${directory}/${DATA_FILE}`;
+  if ((fileSystem.statusSync(path)?.sizeBytes ?? 0) === 0) return undefined;
+  const verdict = checkLmdbFile(fileSystem, path);
+  const rows = new Map<string, Buffer>();
+  if (verdict.kind === 'damaged') return { rows, problems: [`${path} is damaged: ${verdict.reason}`] };
+  if (verdict.kind === 'other-version') return { rows, problems: [`${path} has LMDB's format ${verdict.version}`] };
+  const { open } = await import('lmdb');
+  const database = open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    readOnly: true,
+    maxDbs: 1,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    cache: false,
+  });
+  const problems: string[] = [];
+  try {
+    for (const { key, value } of database.getRange({})) {
+      const crc = (crc32(value.subarray(CRC_SIZE_BYTES)) ^ crc32(key)) >>> 0;
+      if (value.length >= CRC_SIZE_BYTES && value.readUInt32BE(0) === crc) {
+        rows.set(key.toString(), Buffer.from(value.subarray(CRC_SIZE_BYTES)));
+      } else {
+        problems.push(`${path} has a row ${JSON.stringify(key.toString())} that fails its CRC`);
+      }
+    }
+  } finally {
+    await database.close();
+  }
+  return { rows, problems };
+}
