@@ -5,6 +5,7 @@ import { assert } from '../../base/assert.ts';
 import type { Logger } from '../../base/logger.ts';
 import { QUEUE_ID_MAX, topicNameProblem } from '../../model/names.ts';
 import type { FileSystem } from '../file-system.ts';
+import type { DeletedBelow } from '../state/topic-deletion-table.ts';
 import { MappedFileCache } from '../mapped-file/mapped-file-cache.ts';
 import { StoreError } from '../store-errors.ts';
 import { ConsumeQueue, type QueueExtent, type QueueSurroundings } from './consume-queue.ts';
@@ -225,12 +226,25 @@ export class ConsumeQueueStore {
   /**
    * After open, when the store was not closed cleanly: keeps the units of records that end at or below `trustedOffset`, and
    * clears the rest in the files. Records above have to be dispatched again. Not durable; doing it again changes nothing.
+   * Units of a deleted topic's records go too.
    */
-  trim(trustedOffset: number): Promise<void> {
+  trim(trustedOffset: number, deletedBelow: DeletedBelow = new Map()): Promise<void> {
     assert(this.#pending.length === 0, 'queues are trimmed before anything is appended');
     return this.#inLane(async () => {
-      const shared = { fileSystem: this.#fileSystem, files: this.#files, fileUnits: this.#fileUnits };
-      for (const queue of this.queues()) await trimQueue(shared, queue, trustedOffset);
+      for (const queue of this.queues())
+        await trimQueue(this.#shared, queue, { from: deletedBelow.get(queue.topic) ?? 0, to: trustedOffset });
+    });
+  }
+
+  /** After open: takes away units of deleted topics that the end of the process, or a disk's error, left in files. */
+  trimDeleted(deletedBelow: DeletedBelow): Promise<void> {
+    return this.#inLane(async () => {
+      for (const [topic, from] of deletedBelow) {
+        for (const queue of this.queuesOf(topic)) {
+          if (queue.isKnownToBeginAt(from)) continue;
+          await trimQueue(this.#shared, queue, { from, to: Number.MAX_SAFE_INTEGER });
+        }
+      }
     });
   }
 
@@ -262,20 +276,50 @@ export class ConsumeQueueStore {
     return fileCount;
   }
 
-  /** The topic's queues are gone at once, their files when it resolves. A topic of that name may be used again meanwhile. */
-  deleteTopic(topic: string): Promise<void> {
+  /**
+   * The topic's queues are gone at once, their files when it resolves, not before `after` has settled. A topic of that name may
+   * be used again meanwhile.
+   */
+  deleteTopic(topic: string, after?: Promise<void>): Promise<void> {
     const queues = this.queuesOf(topic);
     this.#topics.delete(topic);
     this.#queueCount -= queues.length;
-    for (const queue of queues) queue.drop();
-    this.#pending = this.#pending.filter((queue) => !queue.isDropped);
-    if (queues.length === 0) return Promise.resolve();
+    this.#drop(queues);
     return this.#inLane(async () => {
-      for (const queue of queues) {
-        for (const startOffset of queue.fileStarts()) await this.#files.forget(queue.filePath(startOffset));
-      }
+      // Whether that failed is for its own caller to know; new queues of the name need the place in any case.
+      await after?.catch(() => undefined);
+      await this.#removeFilesOf(queues);
       await this.#fileSystem.removeTree(`${this.#directory}/${topic}`);
     });
+  }
+
+  /**
+   * While records are dispatched again: the log shows that the queue began anew (its topic was deleted and used again). What was
+   * there goes, and an empty queue takes its place.
+   */
+  async restart(topic: string, queueId: number): Promise<ConsumeQueue> {
+    const queues = this.#topics.get(topic);
+    const queue = queues?.[queueId];
+    assert(queues !== undefined && queue !== undefined, 'a queue that begins anew was there before');
+    this.#drop([queue]);
+    const next = new ConsumeQueue(topic, queueId, this.#shared);
+    queues[queueId] = next;
+    await this.#inLane(async () => {
+      await this.#removeFilesOf([queue]);
+      await this.#fileSystem.removeTree(queue.directory);
+    });
+    return next;
+  }
+
+  #drop(queues: readonly ConsumeQueue[]): void {
+    for (const queue of queues) queue.drop();
+    this.#pending = this.#pending.filter((queue) => !queue.isDropped);
+  }
+
+  async #removeFilesOf(queues: readonly ConsumeQueue[]): Promise<void> {
+    for (const queue of queues) {
+      for (const startOffset of queue.fileStarts()) await this.#files.forget(queue.filePath(startOffset));
+    }
   }
 
   /** Unmaps everything, after the work under way. Pending units are not written: call {@link writeOut} first. */

@@ -8,6 +8,7 @@ import { EMPTY_EXTENT, type ConsumeQueue, type QueueExtent } from './consume-que
 import { isPreBlank, isValidUnit, UNIT_SIZE_BYTES, type Unit } from './consume-queue-layout.ts';
 import { QueueFiles } from './consume-queue-recovery.ts';
 
+const PAGE_SIZE_BYTES = 4 * 1024;
 const BLOCK_SIZE_BYTES = 256 * 1024;
 const ZEROS = Buffer.alloc(BLOCK_SIZE_BYTES);
 
@@ -17,15 +18,24 @@ export interface TrimSurroundings {
   readonly fileUnits: number;
 }
 
-/** Keeps the units whose records end at or below `trustedOffset`. Nothing of the queue may be pending. Not durable. */
-export async function trimQueue(shared: TrimSurroundings, queue: ConsumeQueue, trustedOffset: number): Promise<void> {
+/** Physical offsets: units are kept of records that begin at `from` or above and end at `to` or below. */
+export interface TrustedRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Keeps the units whose records are in the range. Nothing of the queue may be pending. Not durable. */
+export async function trimQueue(shared: TrimSurroundings, queue: ConsumeQueue, trusted: TrustedRange): Promise<void> {
   const { firstFileOffset, filesEndOffset, minOffset } = queue.extent;
   if (firstFileOffset === undefined) return;
   const files = new QueueFiles(shared.fileSystem, queue.directory, shared.fileUnits);
-  // The wanted units are a prefix even when the pages behind them are a mixture: whatever is there ends above the trusted offset.
+  // The wanted units are a prefix even when the pages behind them are a mixture: whatever is there ends above the trusted range.
+  // And so they are when the removal of an old file was lost: its units lie below the range, and the new file before it is full.
   const isTrusted = (unit: Unit): boolean =>
     isPreBlank(unit.physicalOffset, unit.sizeBytes) ||
-    (isValidUnit(unit.physicalOffset, unit.sizeBytes) && unit.physicalOffset + unit.sizeBytes <= trustedOffset);
+    (isValidUnit(unit.physicalOffset, unit.sizeBytes) &&
+      unit.physicalOffset >= trusted.from &&
+      unit.physicalOffset + unit.sizeBytes <= trusted.to);
   const maxOffset = files.firstNot(isTrusted, firstFileOffset, filesEndOffset);
   const extent = files.extentOf(firstFileOffset, filesEndOffset, maxOffset);
   if (extent.minOffset === extent.maxOffset) {
@@ -54,19 +64,25 @@ async function removeFiles(shared: TrimSurroundings, files: QueueFiles, from: nu
   }
 }
 
-/** Makes every byte of a file from a position on zero; writes only where something else is. */
+/**
+ * Makes every byte of a file from a position on zero; writes only where something else is. Mostly that is nothing, or less than a
+ * page, so it begins with the rest of a page, at once, and reads more and more, off the loop, while there is something.
+ */
 async function clearFrom(shared: TrimSurroundings, path: string, position: number): Promise<void> {
   const { fileSystem, fileUnits } = shared;
   const fileSizeBytes = fileUnits * UNIT_SIZE_BYTES;
   const writes: FileWrite[] = [];
-  for (let at = position; at < fileSizeBytes;) {
+  let blockSizeBytes = PAGE_SIZE_BYTES;
+  for (let at = position; at < fileSizeBytes; blockSizeBytes = Math.min(BLOCK_SIZE_BYTES, blockSizeBytes * 2)) {
     const dataAt = fileSystem.nextDataSync === undefined ? at : fileSystem.nextDataSync(path, at);
     if (dataAt === undefined) break;
-    const lengthBytes = Math.min(BLOCK_SIZE_BYTES, fileSizeBytes - dataAt);
-    const bytes = await fileSystem.readFileAt(path, dataAt, lengthBytes);
+    const lengthBytes = Math.min(blockSizeBytes - (dataAt % PAGE_SIZE_BYTES), fileSizeBytes - dataAt);
+    const bytes =
+      lengthBytes <= PAGE_SIZE_BYTES
+        ? fileSystem.readFileAtSync(path, dataAt, lengthBytes)
+        : await fileSystem.readFileAt(path, dataAt, lengthBytes);
     const zeros = ZEROS.subarray(0, lengthBytes);
-    if (!bytes.equals(zeros.subarray(0, bytes.length)))
-      writes.push({ path, fileSizeBytes, position: dataAt, bytes: zeros });
+    if (!zeros.equals(bytes)) writes.push({ path, fileSizeBytes, position: dataAt, bytes: zeros });
     at = dataAt + lengthBytes;
   }
   if (writes.length > 0) await fileSystem.writeFiles(writes);

@@ -10,7 +10,7 @@ const BATCH_SIZE_BYTES = 1024 * 1024;
 const BATCH_UNITS = Math.floor(BATCH_SIZE_BYTES / UNIT_SIZE_BYTES);
 const BATCH_WRITES_MAX = 1_000;
 /** A directory is made on the loop: few at a time, so that it is not held up. */
-const BATCH_DIRECTORIES_MAX = 64;
+const BATCH_DIRECTORIES_MAX = 16;
 
 const PRE_BLANK_UNITS = 3_000;
 let preBlankBlock: Buffer | undefined;

@@ -283,6 +283,11 @@ export class ConsumeQueue {
     return this.#tailChunk !== NONE;
   }
 
+  /** Where the record of the last unit ends; 0 when there is none. */
+  get endOfLastRecord(): number {
+    return this.#maxOffset === 0 ? 0 : this.#endOfLastRecord();
+  }
+
   get isDropped(): boolean {
     return this.#isDropped;
   }
