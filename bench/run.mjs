@@ -1,0 +1,112 @@
+// npm run bench [-- NAME …]: runs every benchmark (or the groups whose name has one of the words), prints a table, and writes
+// bench/results/store.json. The sources are compiled as they are for release; nothing is transformed at run time.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import benny from 'benny';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const words = process.argv.slice(2);
+
+function compile() {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.bench.json'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (status !== 0) {
+    console.error(stdout);
+    process.exit(1);
+  }
+}
+
+/** One benchmark is one suite of benny's: only its store is open while it runs. */
+async function measure(benchmark) {
+  let ended;
+  let result;
+  await benny.suite(
+    benchmark.name,
+    benny.add(
+      benchmark.name,
+      async () => {
+        const { run, end } = await benchmark.setUp();
+        ended = end;
+        return run;
+      },
+      { minSamples: 5, maxTime: benchmark.secondsMax ?? 0.5 },
+    ),
+    benny.complete((summary) => {
+      result = summary.results[0];
+    }),
+  );
+  await ended?.();
+  // The median of the samples: a mean would carry whatever else the machine did meanwhile.
+  const runsPerSecond = 1 / result.details.median;
+  const perSecond = runsPerSecond * benchmark.unitsPerRun;
+  return {
+    name: benchmark.name,
+    unit: benchmark.unit,
+    perSecond,
+    bytesPerSecond: benchmark.bytesPerRun === undefined ? undefined : runsPerSecond * benchmark.bytesPerRun,
+    marginPercent: result.margin,
+  };
+}
+
+const format = (value) =>
+  value >= 100
+    ? Math.round(value).toLocaleString('en-US')
+    : value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
+const nanoseconds = (perSecond) => {
+  const value = 1e9 / perSecond;
+  if (value >= 1e6) return `${format(value / 1e6)} ms`;
+  return value >= 1_000 ? `${format(value / 1_000)} µs` : `${format(value)} ns`;
+};
+
+function line(result) {
+  const rate = `${format(result.perSecond)} ${result.unit}/s`;
+  const bytes = result.bytesPerSecond === undefined ? '' : `${format(result.bytesPerSecond / 1e6)} MB/s`;
+  return `  ${result.name.padEnd(62)} ${rate.padStart(24)} ${nanoseconds(result.perSecond).padStart(10)} ${bytes.padStart(14)}  ±${format(result.marginPercent)} %`;
+}
+
+function describeMachine() {
+  const [cpu] = cpus();
+  const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim();
+  return {
+    cpu: cpu?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 1024 ** 3),
+    node: process.version,
+    commit,
+    date: new Date().toISOString().slice(0, 10),
+  };
+}
+
+compile();
+process.env.COMETMQ_NATIVE ??= join(root, 'native', 'build', 'cometmq_native.node');
+const cachedMmapIo = join(root, '.cache', 'mmap-io');
+if (existsSync(cachedMmapIo)) process.env.COMETMQ_MMAP_IO ??= cachedMmapIo;
+const { allBenchmarks } = await import(join(root, '.cache', 'bench', 'bench', 'all.js'));
+const print = console.log;
+const report = { machine: describeMachine(), groups: [] };
+for (const group of await allBenchmarks()) {
+  if (words.length > 0 && !words.some((word) => group.name.includes(word))) continue;
+  print(`\n${group.name}`);
+  const results = [];
+  for (const benchmark of group.benchmarks) {
+    // benny prints progress of its own, which would break the table.
+    console.log = () => {};
+    const result = await measure(benchmark).finally(() => (console.log = print));
+    results.push(result);
+    print(line(result));
+  }
+  report.groups.push({ name: group.name, results });
+}
+if (words.length === 0) {
+  const directory = join(root, 'bench', 'results');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'store.json'), `${JSON.stringify(report, null, 2)}\n`);
+  print('\nwritten: bench/results/store.json; node bench/report.mjs brings bench/README.md up to date');
+}
