@@ -2,7 +2,7 @@
 
 import type { HostAddress } from './host-address.ts';
 
-/** What `put` takes. Owned by the caller; the store copies what it keeps before `put` returns. */
+/** What `put` takes. Owned by the caller, who must not change it before `put` has answered: it may wait for a new segment. */
 export interface MessageToPut {
   readonly topic: string;
   /** 0..65535 */

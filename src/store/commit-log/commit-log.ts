@@ -130,6 +130,11 @@ export class CommitLog {
     return this.#options.logger;
   }
 
+  /** There is a segment to append to; without one, await {@link whenRoom} first. */
+  get hasTail(): boolean {
+    return this.#tail !== undefined;
+  }
+
   /** Where the first segment begins. */
   get minOffset(): number {
     return this.#files.first?.startOffset ?? this.#endOffset;
