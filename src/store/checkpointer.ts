@@ -48,6 +48,11 @@ export class Checkpointer {
     this.#checkpointedOffset = parts.commitLog.endOffset;
   }
 
+  /** Everything below is on disk, in the log and in every view. */
+  get checkpointedOffset(): number {
+    return this.#checkpointedOffset;
+  }
+
   /** Called after each append; costs two comparisons unless something has to start. */
   appended(storeTimestampMs: number): void {
     this.#lastStoreTimestampMs = storeTimestampMs;

@@ -418,10 +418,15 @@ export class MessageStore implements AsyncDisposable {
   /** Ends a topic: its queues and offsets go at once, its records when their segments expire. */
   async deleteTopic(topic: string): Promise<void> {
     this.#assertOpen();
-    this.#parts.state.topics.delete(topic);
-    this.#parts.state.consumerOffsets.removeTopic(topic);
-    await this.#parts.state.whenDurable();
-    await this.#parts.consumeQueues.deleteTopic(topic);
+    const { state, commitLog, consumeQueues } = this.#parts;
+    state.topics.delete(topic);
+    state.consumerOffsets.removeTopic(topic);
+    state.topicDeletions.forgetBelow(commitLog.minOffset);
+    state.topicDeletions.mark(topic, commitLog.endOffset);
+    // Files go when it is durable that they must: recovery would fill them again from the log.
+    const remembered = state.whenDurable();
+    await consumeQueues.deleteTopic(topic, remembered);
+    await remembered;
   }
 
   /** Resolves when everything put before the call is durable, whatever the flush mode. */

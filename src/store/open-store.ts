@@ -3,7 +3,7 @@
 
 import { systemClock, type Clock } from '../base/clock.ts';
 import { silentLogger, type Logger } from '../base/logger.ts';
-import { errorCode } from '../base/errors.ts';
+import { describeError, errorCode } from '../base/errors.ts';
 import { createAbortFile, hasAbortFile, removeAbortFile } from './checkpoint/abort-file.ts';
 import { DurableOffset } from './checkpoint/durable-offset.ts';
 import { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
@@ -21,6 +21,7 @@ import { Retention } from './retention/retention.ts';
 import type { KeyValueStore } from './state/key-value-store.ts';
 import { openLmdbKeyValueStore } from './state/lmdb-key-value-store.ts';
 import { StoreState } from './state/store-state.ts';
+import { readTopicDeletions } from './state/topic-deletion-table.ts';
 import { defaultStoreConfig, type StoreConfig } from './store-config.ts';
 import { StoreError } from './store-errors.ts';
 import { storePaths, type StorePaths } from './store-paths.ts';
@@ -78,8 +79,15 @@ class Opening {
     this.#fileSystem = options.fileSystem ?? new NodeFileSystem();
   }
 
+  /** Every room is closed, also when closing one of them fails: the lock above all must not stay. */
   async undo(): Promise<void> {
-    for (const step of this.#undo.reverse()) await step();
+    for (const step of this.#undo.reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        this.#logger.warn('store.open.undo-failed', { reason: describeError(error) });
+      }
+    }
   }
 
   async run(): Promise<MessageStore> {
@@ -97,6 +105,7 @@ class Opening {
     const index = config.indexEnabled ? await this.#opened(this.#openIndex()) : undefined;
     const delayLevels = new DelayLevels(config.messageDelayLevel);
     const tagsCodes = new TagsCodes(delayLevels);
+    const keyValues = await this.#opened(this.#openKeyValues());
     await recoverStore({
       fileSystem,
       root: paths.root,
@@ -112,13 +121,43 @@ class Opening {
       hasAbortFile: wasAborted,
       checkCrc: config.checkCrcOnRecover,
       pendingBytesMax: config.consumeQueuePendingBytesMax,
+      deletedBelow: readTopicDeletions(keyValues),
     });
+    const writeGate = new WriteGate();
+    await this.#makeRoom(commitLog, writeGate);
     const fatal = new FatalOnce(this.#options.onFatal, logger);
-    const state = await this.#opened(this.#openState(fatal));
+    const state = await this.#opened(this.#openState(keyValues, fatal));
+    await this.#settleDeletions(state, commitLog);
     await createAbortFile(fileSystem, paths.abort);
     durableOffset.write(commitLog.endOffset, false);
     const views = { commitLog, consumeQueues, index };
-    return this.#assemble({ ...views, checkpoint, durableOffset, delayLevels, tagsCodes, state, lock, fatal });
+    return this.#assemble({
+      ...views,
+      checkpoint,
+      durableOffset,
+      delayLevels,
+      tagsCodes,
+      state,
+      lock,
+      fatal,
+      writeGate,
+    });
+  }
+
+  /**
+   * The first append must find room. A new directory whose disk has none is refused here, with the reason; one that has messages
+   * opens for reading, and takes writes as soon as there is room.
+   */
+  async #makeRoom(commitLog: CommitLog, writeGate: WriteGate): Promise<void> {
+    if (commitLog.hasTail) return;
+    try {
+      await commitLog.whenRoom();
+    } catch (error) {
+      const isEmpty = commitLog.endOffset === commitLog.minOffset;
+      if (isEmpty || errorCode(error) !== 'ERR_FS_NO_SPACE') throw error;
+      const { reason } = writeGate.closeForSpace(error);
+      this.#logger.error('store.disk.writes-refused', { reason });
+    }
   }
 
   #common(): { paths: StorePaths; fileSystem: FileSystem; clock: Clock; logger: Logger; config: StoreConfig } {
@@ -193,19 +232,26 @@ class Opening {
     });
   }
 
-  async #openState(fatal: FatalOnce): Promise<StoreState> {
+  #openKeyValues(): Promise<KeyValueStore> {
+    const { paths, fileSystem, clock, logger } = this.#common();
+    const quarantineDirectory = paths.quarantine;
+    return (
+      this.#options.openKeyValues?.(paths) ??
+      openLmdbKeyValueStore({ directory: paths.state, quarantineDirectory, fileSystem, clock, logger })
+    );
+  }
+
+  /** A deletion is about records that are in the log: not about such that it will get, nor such that expired. */
+  async #settleDeletions(state: StoreState, commitLog: CommitLog): Promise<void> {
+    state.topicDeletions.forgetBelow(commitLog.minOffset);
+    if (state.topicDeletions.lowerTo(commitLog.endOffset)) await state.whenDurable();
+  }
+
+  #openState(keyValues: KeyValueStore, fatal: FatalOnce): Promise<StoreState> {
     const { paths, fileSystem, clock, logger, config } = this.#common();
-    const openLmdb = (): Promise<KeyValueStore> =>
-      openLmdbKeyValueStore({
-        directory: paths.state,
-        quarantineDirectory: paths.quarantine,
-        fileSystem,
-        clock,
-        logger,
-      });
     return StoreState.open({
       fileSystem,
-      keyValues: await (this.#options.openKeyValues?.(paths) ?? openLmdb()),
+      keyValues,
       configDirectory: paths.config,
       quarantineDirectory: paths.quarantine,
       clock,
@@ -229,10 +275,10 @@ class Opening {
     state: StoreState;
     lock: FileLock;
     fatal: FatalOnce;
+    writeGate: WriteGate;
   }): MessageStore {
     const { paths, fileSystem, clock, logger, config } = this.#common();
-    const { commitLog, consumeQueues, index, checkpoint, durableOffset, lock, fatal } = rooms;
-    const writeGate = new WriteGate();
+    const { commitLog, consumeQueues, index, checkpoint, durableOffset, lock, fatal, writeGate } = rooms;
     fatal.onFirst((error) => writeGate.fence(error));
     const logFlush = new LogFlush({
       commitLog,
@@ -255,7 +301,8 @@ class Opening {
       onWriteOutProblem: (problem) => writeGate.setQueueProblem(problem),
       onFatal: (error) => fatal.report(error),
     });
-    const retention = new Retention({ ...views, writeGate, settings: config, intervalMs: config.cleanIntervalMs });
+    const intervalMs = config.cleanIntervalMs;
+    const retention = new Retention({ ...views, checkpointer, writeGate, settings: config, intervalMs });
     const finish = async (clean: boolean): Promise<void> => {
       if (clean) {
         durableOffset.write(commitLog.endOffset, true);

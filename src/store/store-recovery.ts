@@ -9,11 +9,13 @@ import type { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
 import type { CommitLog } from './commit-log/commit-log.ts';
 import { cutLog, dispatchLog, findLogEnd, readOpenFacts } from './commit-log/commit-log-recovery.ts';
 import { decideOpen, type OpenDecision } from './commit-log/open-decision.ts';
+import type { ConsumeQueue } from './consume-queue/consume-queue.ts';
 import type { ConsumeQueueStore } from './consume-queue/consume-queue-store.ts';
 import type { DispatchRequest } from './dispatch/dispatch-request.ts';
 import type { TagsCodes } from './dispatch/tags-code.ts';
 import type { FileSystem } from './file-system.ts';
 import type { IndexService } from './index/index-service.ts';
+import type { DeletedBelow } from './state/topic-deletion-table.ts';
 
 export interface RecoveryParts {
   readonly fileSystem: FileSystem;
@@ -31,6 +33,7 @@ export interface RecoveryParts {
   readonly hasAbortFile: boolean;
   readonly checkCrc: boolean;
   readonly pendingBytesMax: number;
+  readonly deletedBelow: DeletedBelow;
 }
 
 interface ReadLog {
@@ -53,9 +56,13 @@ export async function recoverStore(parts: RecoveryParts): Promise<void> {
   const { endOffset } = read;
   commitLog.setEnd(endOffset);
   const from = await viewsStart(parts, decision, read);
-  if (isTrusted && from >= endOffset) return;
-  await dispatchAgain(parts, from, endOffset);
-  await settle(parts, endOffset);
+  if (!isTrusted || from < endOffset) {
+    await dispatchAgain(parts, from, endOffset);
+    await settle(parts, endOffset);
+  }
+  // How far retention had got is not written down anywhere: the log's beginning says it.
+  await parts.consumeQueues.deleteExpired(commitLog.minOffset);
+  await parts.index?.deleteExpired(commitLog.minOffset);
 }
 
 /** What of the log was read: a record begins at `fromOffset`, which may be before the place that was decided on. */
@@ -83,13 +90,14 @@ async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise
 
 /** Trims the views to what they are known to have right, and says from where they have to be filled again. */
 async function viewsStart(parts: RecoveryParts, decision: OpenDecision, read: ReadLog): Promise<number> {
-  const { commitLog, consumeQueues, index } = parts;
+  const { commitLog, consumeQueues, index, deletedBelow } = parts;
   let from = Math.min(read.fromOffset, read.endOffset);
   if (decision.action !== 'trust') {
-    await consumeQueues.trim(from);
+    await consumeQueues.trim(from, deletedBelow);
     const indexFrom = await index?.trim(from);
     if (indexFrom !== undefined) from = Math.min(from, indexFrom);
   }
+  await consumeQueues.trimDeleted(deletedBelow);
   for (const rebuildFrom of [consumeQueues.rebuildFrom, index?.rebuildFrom]) {
     if (rebuildFrom !== undefined) from = Math.min(from, rebuildFrom);
   }
@@ -99,14 +107,13 @@ async function viewsStart(parts: RecoveryParts, decision: OpenDecision, read: Re
 async function dispatchAgain(parts: RecoveryParts, from: number, endOffset: number): Promise<void> {
   const { commitLog, consumeQueues, index, tagsCodes, pendingBytesMax, logger } = parts;
   if (from >= endOffset) return;
+  const queueUnits = new QueueRedispatch(parts);
   // Synchronous for nearly every record: a promise for each would cost more than the record.
   const onRecord = (request: DispatchRequest): void | Promise<void> => {
-    if (hasQueueEntry(request.sysFlag)) {
-      const { topic, queueId, queueOffset, physicalOffset, sizeBytes, tagsCode } = request;
-      consumeQueues.findOrCreate(topic, queueId).append(queueOffset, physicalOffset, sizeBytes, tagsCode);
-    }
+    const waiting = queueUnits.add(request);
     index?.add(request);
     const isFull = consumeQueues.pendingBytes > pendingBytesMax || (index?.pendingCount ?? 0) > INDEX_PENDING_MAX;
+    if (waiting !== undefined) return isFull ? waiting.then(() => writeOutViews(parts)) : waiting;
     return isFull ? writeOutViews(parts) : undefined;
   };
   const { recordCount } = await dispatchLog({
@@ -118,6 +125,45 @@ async function dispatchAgain(parts: RecoveryParts, from: number, endOffset: numb
     onProgress: progressLog(parts, 'store.recovery.dispatched'),
   });
   logger.info('store.recovery.finished', { fromOffset: from, endOffset, recordCount });
+}
+
+/** Fills the queues from records in their order. */
+class QueueRedispatch {
+  readonly #consumeQueues: ConsumeQueueStore;
+  readonly #deletedBelow: DeletedBelow;
+  readonly #minPhysicalOffset: number;
+  readonly #logger: Logger;
+
+  constructor({ consumeQueues, deletedBelow, commitLog, logger }: RecoveryParts) {
+    this.#minPhysicalOffset = commitLog.minOffset;
+    this.#consumeQueues = consumeQueues;
+    this.#deletedBelow = deletedBelow;
+    this.#logger = logger;
+  }
+
+  add(request: DispatchRequest): Promise<void> | undefined {
+    const { topic, queueId, queueOffset, physicalOffset } = request;
+    if (!hasQueueEntry(request.sysFlag) || physicalOffset < (this.#deletedBelow.get(topic) ?? 0)) return undefined;
+    const queue = this.#consumeQueues.findOrCreate(topic, queueId);
+    if (physicalOffset < queue.endOfLastRecord) return undefined; // known already, or of a topic of that name before
+    // A newer record with an offset that the queue has passed: the topic was deleted and used again (by Apache, or by us when
+    // the deletion was not remembered any more), and the newer one is what its reader was told of.
+    const isPassed = queueOffset < queue.maxOffset;
+    const isAllExpired = queueOffset > queue.maxOffset && queue.endOfLastRecord <= this.#minPhysicalOffset;
+    if (isPassed || (isAllExpired && queue.hasFiles)) return this.#restart(request);
+    this.#append(queue, request);
+    return undefined;
+  }
+
+  async #restart(request: DispatchRequest): Promise<void> {
+    const { topic, queueId, queueOffset, physicalOffset } = request;
+    this.#logger.warn('store.recovery.queue-began-anew', { topic, queueId, queueOffset, physicalOffset });
+    this.#append(await this.#consumeQueues.restart(topic, queueId), request);
+  }
+
+  #append(queue: ConsumeQueue, { queueOffset, physicalOffset, sizeBytes, tagsCode }: DispatchRequest): void {
+    queue.append(queueOffset, physicalOffset, sizeBytes, tagsCode);
+  }
 }
 
 async function writeOutViews({ consumeQueues, index }: RecoveryParts): Promise<void> {

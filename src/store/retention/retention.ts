@@ -15,12 +15,19 @@ import { decideRetention, type RetentionSettings } from './retention-policy.ts';
 /** While writes are refused for lack of space, how often the disk is asked again. */
 const SPACE_RETRY_MS = 1_000;
 
+/** What lies above the checkpoint must stay: recovery takes queue offsets from it that no view has on disk yet. */
+interface CheckpointBound {
+  readonly checkpointedOffset: number;
+  checkpointNow(): Promise<void>;
+}
+
 export interface RetentionParts {
   readonly fileSystem: FileSystem;
   readonly directory: string;
   readonly commitLog: CommitLog;
   readonly consumeQueues: ConsumeQueueStore;
   readonly index: IndexService | undefined;
+  readonly checkpointer: CheckpointBound;
   readonly writeGate: WriteGate;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -75,16 +82,30 @@ export class Retention {
       diskUsedPercent,
       lastWrittenMs: segments.map((segment) => segment.lastModifiedMs),
     });
-    for (let count = 0; count < decision.removeCount; count++) {
+    const newest = segments[decision.removeCount - 1];
+    const bound = newest === undefined ? 0 : await this.#checkpointUpTo(newest.startOffset + newest.sizeBytes);
+    let removedCount = 0;
+    for (; removedCount < decision.removeCount; removedCount++) {
       const [oldest] = commitLog.segments();
-      if (oldest === undefined || oldest.startOffset + oldest.sizeBytes > commitLog.endOffset) break;
+      if (oldest === undefined || oldest.startOffset + oldest.sizeBytes > bound) break;
       await commitLog.deleteOldestSegment();
       logger.info('store.retention.removed', { path: oldest.path, reason: decision.reason, diskUsedPercent });
     }
-    if (decision.removeCount > 0) await this.#followLog();
+    if (removedCount > 0) await this.#followLog();
     this.#watchDisk(this.#diskUsedPercent());
     await this.#tryForRoom();
-    return decision.removeCount;
+    return removedCount;
+  }
+
+  /** Moves the checkpoint when it is below an offset. Resolves with where it is; a full disk may keep it where it was. */
+  async #checkpointUpTo(offset: number): Promise<number> {
+    const { checkpointer, logger } = this.#parts;
+    try {
+      if (checkpointer.checkpointedOffset < offset) await checkpointer.checkpointNow();
+    } catch (error) {
+      logger.warn('store.retention.checkpoint-failed', { reason: describeError(error) });
+    }
+    return checkpointer.checkpointedOffset;
   }
 
   /** Queue files and index files that only point below the log's new beginning go too. */

@@ -19,6 +19,7 @@ import { ConsumerOffsetJson, DelayOffsetJson } from './offsets-json.ts';
 import { StateWriter, type StateFailureListener } from './state-writer.ts';
 import { FORBIDDEN_KEY, SubscriptionGroupTable, type ForbiddenTable } from './subscription-group-table.ts';
 import { SubscriptionGroupsJson } from './subscription-groups-json.ts';
+import { readTopicDeletions, TopicDeletionTable } from './topic-deletion-table.ts';
 import { TopicTable } from './topic-table.ts';
 import { TopicsJson } from './topics-json.ts';
 
@@ -49,6 +50,7 @@ export class StoreState {
   readonly groups: SubscriptionGroupTable;
   readonly consumerOffsets: ConsumerOffsetTable;
   readonly delayOffsets: DelayOffsetTable;
+  readonly topicDeletions: TopicDeletionTable;
   readonly #options: StoreStateOptions;
   readonly #writer: StateWriter;
   readonly #files: readonly ConfigFile[];
@@ -72,6 +74,7 @@ export class StoreState {
     this.groups = new SubscriptionGroupTable(context(1));
     this.consumerOffsets = new ConsumerOffsetTable(context(2));
     this.delayOffsets = new DelayOffsetTable(context(3));
+    this.topicDeletions = new TopicDeletionTable(writer);
     const file = (content: ConfigContent, exportDelayMs: number): ConfigFile =>
       new ConfigFile({ ...options, writer, exportDelayMs }, content);
     files.push(
@@ -170,6 +173,7 @@ export class StoreState {
     const delays = keyValues.get(DELAY_OFFSET_KEY);
     const levels = delays === undefined ? [] : (JSON.parse(delays.toString()) as [number, number][]);
     this.delayOffsets.restore(levels, this.#version('v/delay'));
+    this.topicDeletions.restore(readTopicDeletions(keyValues));
   }
 
   #configs<Config>(prefix: string): [string, Config][] {
