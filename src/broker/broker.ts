@@ -116,7 +116,7 @@ export class Broker {
       statistics: new BrokerStatistics(clock),
       hosts: new HostsOfConnections(fixedStoreHost(settings)),
       uniqueKeys: new UniqueKeys({ clock, host: keyHost(), pid: process.pid, prng }),
-      brokerAddress: () => this.#identity?.brokerAddr ?? settings.brokerName,
+      brokerHost: () => this.#identity?.brokerHost ?? settings.brokerName,
     };
   }
 

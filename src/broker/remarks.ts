@@ -7,5 +7,5 @@ export const SEE_FAQ = `\nSee ${FAQ} for further details.`;
 
 export const groupNotExist = (group: string): string => `subscription group not exist, ${group} ${SEE_FAQ}`;
 
-export const brokerForbidsSending = (brokerAddress: string): string =>
-  `the broker[${brokerAddress}] sending message is forbidden`;
+export const brokerForbidsSending = (brokerHost: string): string =>
+  `the broker[${brokerHost}] sending message is forbidden`;

@@ -19,7 +19,16 @@ const SAME_AS_APACHE = [
   ...['topic-system-half', 'topic-tbw102', 'properties-too-long', 'properties-max'].map((n) => `10-${n}`),
   ...['delay-level', 'delay-level-above', 'sysflag-compressed', 'retry-topic'].map((n) => `10-${n}`),
   ...['retry-topic-exhausted', 'field-missing'].map((n) => `10-${n}`),
-  ...['310-found', '310-with-broker-name', '320-found', '320-retry-topic', '320-topic-long', '320-not-marked'],
+  ...[
+    '10-properties-full',
+    '10-topic-read-only',
+    '310-found',
+    '310-with-broker-name',
+    '320-found',
+    '320-retry-topic',
+    '320-topic-long',
+    '320-not-marked',
+  ],
   ...['34-consumer', '34-again', '34-empty', '38-found', '38-unknown'],
   ...['found', 'found-one', 'commit', 'offset-at-max', 'offset-above-max', 'offset-negative'].map((n) => `11-${n}`),
   ...['queue-empty', 'queue-empty-ahead', 'tag-mismatch', 'tag-match', 'queue-illegal'].map((n) => `11-${n}`),
@@ -62,6 +71,24 @@ test('a broker that may make neither topics nor groups refuses as Apache does', 
     const ours = comparable(await replay(call, request), request);
     expect(`${name} ${ours}`).toBe(`${name} ${comparable(fromGolden(response as GoldenFrame), request)}`);
   }
+});
+
+test('a broker that may only be read from, or only be written to, refuses as Apache does', async () => {
+  const readOnly = await startTestBroker({ settings: { brokerPerm: 4 } });
+  readOnly.store.state.topics.put(topicConfig('GoldenOrdered', { order: true }));
+  const writeOnly = await startTestBroker({ settings: { brokerPerm: 2 } });
+  const cases = [
+    ['10-broker-read-only', readOnly],
+    ['10-broker-read-only-ordered', readOnly],
+    ['11-broker-write-only', writeOnly],
+  ] as const;
+  for (const [name, running] of cases) {
+    const { request, response } = goldenExchange(name);
+    const ours = comparable(await replay(caller(running), request), request);
+    expect(`${name} ${ours}`).toBe(`${name} ${comparable(fromGolden(response as GoldenFrame), request)}`);
+  }
+  const sendBack = await replay(caller(readOnly), goldenExchange('36-found').request);
+  expect(sendBack).toMatchObject({ code: 16, remark: 'the broker[127.0.0.1] sending message is forbidden' });
 });
 
 /** Apache trips over these (a null pointer, a stack trace in the remark, code 1); ours says what is wrong. */

@@ -40,7 +40,7 @@ export interface PullContext {
   readonly statistics: BrokerStatistics;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly brokerAddress: () => string;
+  readonly brokerHost: () => string;
 }
 
 /** What a pull may read. */
@@ -186,9 +186,9 @@ export class PullMessageProcessor {
   }
 
   #admit(header: PullMessageRequestHeader, connection: Connection): AdmittedPull | Refused {
-    const { settings, topics, groups, brokerAddress } = this.#context;
+    const { settings, topics, groups, brokerHost } = this.#context;
     if ((settings.brokerPerm & Perm.READ) === 0) {
-      return forbidden(ForbiddenType.BROKER, `the broker[${brokerAddress()}] pulling message is forbidden`);
+      return forbidden(ForbiddenType.BROKER, `the broker[${brokerHost()}] pulling message is forbidden`);
     }
     const group = header.consumerGroup;
     const groupConfig = groups.findOrCreate(group);

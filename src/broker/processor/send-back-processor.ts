@@ -36,7 +36,7 @@ export interface SendBackContext {
   readonly groups: SubscriptionGroups;
   readonly hosts: HostsOfConnections;
   readonly prng: Prng;
-  readonly brokerAddress: () => string;
+  readonly brokerHost: () => string;
 }
 
 export class SendBackProcessor {
@@ -48,13 +48,13 @@ export class SendBackProcessor {
 
   async process(request: RemotingCommand, connection: Connection): Promise<RemotingResponse> {
     const header = decodeHeader(RequestCode.CONSUMER_SEND_MSG_BACK, request);
-    const { settings, groups, store, brokerAddress } = this.#context;
+    const { settings, groups, store, brokerHost } = this.#context;
     const group = groups.findOrCreate(header.group);
     if (group === undefined) {
       return { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark: groupNotExist(header.group) };
     }
     if ((settings.brokerPerm & Perm.WRITE) === 0) {
-      return { code: ResponseCode.NO_PERMISSION, remark: brokerForbidsSending(brokerAddress()) };
+      return { code: ResponseCode.NO_PERMISSION, remark: brokerForbidsSending(brokerHost()) };
     }
     if (group.retryQueueNums <= 0) return { code: ResponseCode.SUCCESS };
     const refusal = this.#prepareRetryTopic(header, group.retryQueueNums, connection);

@@ -51,8 +51,8 @@ export interface SendContext {
   readonly statistics: BrokerStatistics;
   readonly clock: Clock;
   readonly prng: Prng;
-  /** 'host:port', for remarks. */
-  readonly brokerAddress: () => string;
+  /** As clients know it, for remarks. */
+  readonly brokerHost: () => string;
 }
 
 export class SendMessageProcessor {
@@ -89,9 +89,9 @@ export class SendMessageProcessor {
 
   /** The topic, made when it is missing and may be; or why the send is refused (Java: msgCheck). */
   #topicFor(send: SendRequest, connection: Connection): TopicConfig | Refusal {
-    const { settings, topics, brokerAddress } = this.#context;
+    const { settings, topics, brokerHost } = this.#context;
     if ((settings.brokerPerm & Perm.WRITE) === 0 && topics.isOrdered(send.topic)) {
-      return { code: ResponseCode.NO_PERMISSION, remark: brokerForbidsSending(brokerAddress()) };
+      return { code: ResponseCode.NO_PERMISSION, remark: brokerForbidsSending(brokerHost()) };
     }
     const known = topics.find(send.topic);
     if (known === undefined) {
@@ -172,7 +172,7 @@ export class SendMessageProcessor {
       };
     }
     if (scanned.isTransactionPrepared && !(send.reconsumeTimes > 0 && level > 0)) {
-      const remark = `the broker[${this.#context.brokerAddress()}] sending transaction message is forbidden`;
+      const remark = `the broker[${this.#context.brokerHost()}] sending transaction message is forbidden`;
       return { code: ResponseCode.NO_PERMISSION, remark };
     }
     if (scanned.hasInnerCount || (send.sysFlag & MessageSysFlag.INNER_BATCH) !== 0) {

@@ -7,6 +7,7 @@ export interface BrokerIdentity {
   readonly brokerName: string;
   readonly clusterName: string;
   readonly brokerId: number;
+  readonly brokerHost: string;
   /** 'host:port' */
   readonly brokerAddr: string;
   /** 'host:port' of the replication port. */
@@ -30,6 +31,7 @@ export function brokerIdentity(
     brokerName: settings.brokerName,
     clusterName: settings.clusterName,
     brokerId: settings.brokerId,
+    brokerHost: host,
     brokerAddr: join(host, listening.port),
     haServerAddr: join(settings.replicationHost ?? host, settings.replicationPort ?? listening.port + 1),
   };

@@ -11,7 +11,8 @@ import { ResponseCode } from '../../remoting/protocol/response-code.ts';
 import type { RemotingClient } from '../../remoting/transport/remoting-client.ts';
 import type { BrokerIdentity } from './broker-identity.ts';
 
-const UNREGISTER_TIMEOUT_MS = 3_000;
+/** What a stop allows a name server that does not answer. */
+const STOP_GRACE_MS = 3_000;
 
 /** What is needed of a Remoting client. */
 export type NameServerClient = Pick<RemotingClient, 'invoke'>;
@@ -57,20 +58,28 @@ export class NameServerLink {
     void this.#enqueue(() => this.#register(body));
   }
 
+  /** A registration under way gets a moment to end; then the name server is told that the broker leaves. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
-    await this.#queue;
+    await this.#withinGrace(this.#queue);
     if (!this.#isRegistered) return;
     const { client, address, identity, logger } = this.#options;
     const { brokerName, brokerAddr, clusterName, brokerId } = identity;
     try {
       const request = createRequest(RequestCode.UNREGISTER_BROKER, { brokerName, brokerAddr, clusterName, brokerId });
-      await client.invoke(address, request, UNREGISTER_TIMEOUT_MS);
+      await client.invoke(address, request, STOP_GRACE_MS);
       logger.info('broker.unregistered', { nameServer: address });
     } catch (error) {
       logger.warn('broker.unregister.failed', { nameServer: address, error: describeError(error) });
     }
+  }
+
+  async #withinGrace(work: Promise<void>): Promise<void> {
+    let timer: Timer | undefined;
+    const grace = new Promise<void>((resolve) => (timer = this.#options.clock.schedule(STOP_GRACE_MS, resolve)));
+    await Promise.race([work, grace]);
+    timer?.cancel();
   }
 
   #registerAll(): Promise<void> {

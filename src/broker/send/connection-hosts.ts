@@ -24,15 +24,20 @@ export class HostsOfConnections {
   of(connection: Connection): ConnectionHosts {
     const known = connection.attributes.get(this.#key) as ConnectionHosts | undefined;
     if (known !== undefined) return known;
-    const storeHost = this.#fixedStoreHost ?? hostAddress(connection.localAddress, connection.localPort);
+    const storeHost = this.#fixedStoreHost ?? hostOf(connection.localAddress, connection.localPort);
     const hosts = {
-      bornHost: hostAddress(connection.remoteAddress, connection.remotePort),
+      bornHost: hostOf(connection.remoteAddress, connection.remotePort),
       storeHost,
       messageIdPrefix: messageIdPrefix(storeHost),
     };
     connection.attributes.set(this.#key, hosts);
     return hosts;
   }
+}
+
+/** A peer that sent and hung up at once has no address any more by the time it is looked at. */
+function hostOf(address: string, port: number): HostAddress {
+  return hostAddress(address === '' ? '0.0.0.0' : address, port);
 }
 
 function messageIdPrefix(host: HostAddress): string {

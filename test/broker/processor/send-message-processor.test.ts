@@ -43,7 +43,7 @@ function processor(overrides: Partial<BrokerSettings> = {}) {
     statistics: new BrokerStatistics(clock),
     clock,
     prng,
-    brokerAddress: () => '127.0.0.1:10911',
+    brokerHost: () => '127.0.0.1:10911',
   });
   const connection = new FakeConnection();
   const process = (options: Parameters<typeof sendRequest>[0] = {}) =>
