@@ -24,9 +24,7 @@ const asciiCharacters: readonly string[] = Array.from({ length: 128 }, (_, code)
 /** Decodes `bytes[start, end)`. Throws RemotingError ERR_REMOTING_MALFORMED_FRAME. */
 export function decodeJsonHeader(bytes: Buffer, start: number, end: number, extFieldCountMax: number): CommandHeader {
   assert(start >= 0 && end <= bytes.length, 'a header lies inside its frame');
-  const scanned = scanHeader(bytes, start, end);
-  input = nothing; // It may be a view of a frame of many megabytes.
-  const header = scanned ?? parseHeader(bytes.toString('utf8', start, end));
+  const header = scanHeader(bytes, start, end) ?? parseHeader(bytes.toString('utf8', start, end));
   if (header.extFields.flat.length > extFieldCountMax * 2) {
     throw new RemotingError(
       'ERR_REMOTING_MALFORMED_FRAME',
@@ -36,115 +34,152 @@ export function decodeJsonHeader(bytes: Buffer, start: number, end: number, extF
   return header;
 }
 
-// One scan runs to its end before another starts, so they share their variables: kept in an object, these cost a third more.
-const nothing = Buffer.alloc(0);
-let input: Buffer = nothing;
-/** The same bytes as text, one character per byte; `textStart` is the position of its first. */
-let text = '';
-let textStart = 0;
-let end = 0;
-let position = 0;
-/** All bytes of strings or-ed together: beyond 0x7f when one is not ASCII. */
-let seenBits = 0;
+/** `"name":` of each member, by its first letter; the letters are all different. */
+const membersByLetter = new Map(
+  ['code', 'extFields', 'flag', 'language', 'opaque', 'remark', 'serializeTypeCurrentRPC', 'version'].map((name) => [
+    name.charCodeAt(0),
+    Buffer.from(`"${name}":`),
+  ]),
+);
+const memberOfLetter: readonly (Buffer | undefined)[] = Array.from({ length: 256 }, (_, letter) =>
+  membersByLetter.get(letter),
+);
+const LETTER = {
+  code: 0x63,
+  extFields: 0x65,
+  flag: 0x66,
+  language: 0x6c,
+  opaque: 0x6f,
+  remark: 0x72,
+  version: 0x76,
+} as const;
 
 /** One pass over a header in the usual form. Gives up (undefined) on anything unusual; it never judges. */
-function scanHeader(bytes: Buffer, from: number, to: number): CommandHeader | undefined {
-  input = bytes;
-  text = bytes.toString('latin1', from, to);
-  textStart = position = from;
-  end = to;
-  seenBits = 0;
+function scanHeader(bytes: Buffer, start: number, end: number): CommandHeader | undefined {
+  // One character per byte: the same positions, less `start`.
+  const text = bytes.toString('latin1', start, end);
+  const flat: string[] = [];
   let [code, version, opaque, flag] = [0, 0, 0, 0];
   let language: LanguageName = 'OTHER';
   let remark: string | undefined;
-  let extFields = noExtFields;
-  let separator = bytes[position++];
+  let at = start;
+  let separator = bytes[at++];
   if (separator !== OPEN) return undefined;
   do {
-    const key = scanString();
-    if (key === undefined || bytes[position++] !== COLON) return undefined;
-    if (key === 'extFields') {
-      const flat = scanExtFields();
-      if (flat === undefined) return undefined;
-      extFields = new ExtFields(flat);
-    } else if (bytes[position] === QUOTE) {
-      const value = scanString();
-      if (value === undefined) return undefined;
-      if (key === 'language') language = languageOfName(value);
-      else if (key === 'remark') remark = value;
-      else if (key !== 'serializeTypeCurrentRPC') return undefined;
+    const letter = bytes[at + 1] ?? 0;
+    const member = memberOfLetter[letter];
+    if (member === undefined || !startsWith(bytes, at, member)) return undefined;
+    at += member.length;
+    const first = bytes[at];
+    let next: number;
+    if (letter === LETTER.extFields) {
+      next = scanExtFields(bytes, text, at, start, flat);
+    } else if (first === QUOTE) {
+      next = plainEnd(bytes, at) + 1;
+      if (letter === LETTER.language) language = languageOfName(text.slice(at + 1 - start, next - 1 - start));
+      else if (letter === LETTER.remark) remark = text.slice(at + 1 - start, next - 1 - start);
+      else if (
+        letter === LETTER.code ||
+        letter === LETTER.flag ||
+        letter === LETTER.opaque ||
+        letter === LETTER.version
+      )
+        return undefined;
     } else {
-      const value = scanInt();
-      if (value === undefined) return undefined;
-      if (key === 'code') code = value;
-      else if (key === 'flag') flag = value;
-      else if (key === 'opaque') opaque = value;
-      else if (key === 'version') version = value;
+      next = integerEnd(bytes, at);
+      const value = integer(bytes, at, next);
+      if (value !== (value | 0)) return undefined;
+      if (letter === LETTER.code) code = value;
+      else if (letter === LETTER.flag) flag = value;
+      else if (letter === LETTER.opaque) opaque = value;
+      else if (letter === LETTER.version) version = value;
       else return undefined;
     }
-    separator = bytes[position++];
+    if (next <= at || next >= end) return undefined;
+    separator = bytes[next];
+    at = next + 1;
   } while (separator === COMMA);
-  if (separator !== CLOSE || position !== to || seenBits > 0x7f) return undefined;
+  if (separator !== CLOSE || at !== end) return undefined;
+  const extFields = flat.length === 0 ? noExtFields : new ExtFields(flat);
   return { code, language, version, opaque, flag, remark, extFields };
 }
 
-function scanExtFields(): string[] | undefined {
-  const bytes = input;
-  if (bytes[position++] !== OPEN) return undefined;
-  const flat: string[] = [];
-  if (bytes[position] === CLOSE) {
-    position++;
-    return flat;
-  }
+/** Appends names and values to `flat` and returns the position behind the object; -1 to give up. */
+function scanExtFields(bytes: Buffer, text: string, from: number, start: number, flat: string[]): number {
+  let at = from;
+  if (bytes[at++] !== OPEN) return -1;
+  if (bytes[at] === CLOSE) return at + 1;
   for (;;) {
-    const name = scanString();
-    if (name === undefined || bytes[position++] !== COLON) return undefined;
-    const value = scanString();
-    if (value === undefined) return undefined;
-    flat.push(name, value);
-    const separator = bytes[position++];
-    if (separator === CLOSE) return flat;
-    if (separator !== COMMA) return undefined;
-  }
-}
-
-function scanString(): string | undefined {
-  const bytes = input;
-  let at = position;
-  if (bytes[at] !== QUOTE) return undefined;
-  const start = ++at;
-  let bits = seenBits;
-  let isEscaped = false;
-  for (let byte = bytes[at]; byte !== QUOTE; byte = bytes[++at]) {
-    if (byte === undefined || byte < 0x20) return undefined;
-    bits |= byte;
-    if (byte === BACKSLASH) {
-      isEscaped = true;
-      at++;
+    const nameEnd = plainEnd(bytes, at);
+    if (nameEnd < 0 || bytes[nameEnd + 1] !== COLON) return -1;
+    flat.push(nameEnd === at + 2 ? character(bytes, at + 1) : text.slice(at + 1 - start, nameEnd - start));
+    at = nameEnd + 2;
+    let end = plainEnd(bytes, at);
+    if (end >= 0) {
+      flat.push(end === at + 2 ? character(bytes, at + 1) : text.slice(at + 1 - start, end - start));
+    } else {
+      end = escapedEnd(bytes, at);
+      const value = end < 0 ? undefined : unescape(text.slice(at - start, end + 1 - start));
+      if (value === undefined) return -1;
+      flat.push(value);
     }
+    const separator = bytes[end + 1];
+    at = end + 2;
+    if (separator === CLOSE) return at;
+    if (separator !== COMMA) return -1;
   }
-  if (at >= end) return undefined;
-  seenBits = bits;
-  position = at + 1;
-  if (isEscaped) return unescape(text.slice(start - 1 - textStart, at + 1 - textStart));
-  if (at === start + 1) return asciiCharacters[bytes[start] as number];
-  return text.slice(start - textStart, at - textStart);
 }
 
-/** Gives up where Java's int ends: JSON.parse decides about the rest. */
-function scanInt(): number | undefined {
-  const bytes = input;
-  let at = position;
+function character(bytes: Buffer, at: number): string {
+  return asciiCharacters[bytes[at] as number] as string;
+}
+
+function startsWith(bytes: Buffer, at: number, prefix: Buffer): boolean {
+  for (let index = 0; index < prefix.length; index++) if (bytes[at + index] !== prefix[index]) return false;
+  return true;
+}
+
+// The three that follow may run beyond the header into the body; the caller looks at where they end.
+
+/** 1 for the bytes that stand for themselves in a string: ASCII but for control characters, quote and backslash. */
+const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x20 && byte <= 0x7e && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
+);
+
+function skipPlain(bytes: Buffer, from: number): number {
+  let at = from;
+  while (at < bytes.length && isPlain[bytes[at] as number] === 1) at++;
+  return at;
+}
+
+/** The closing quote of the string that opens at `at`; -1 when there is none, or the string is more than plain ASCII. */
+function plainEnd(bytes: Buffer, at: number): number {
+  if (bytes[at] !== QUOTE) return -1;
+  const end = skipPlain(bytes, at + 1);
+  return bytes[end] === QUOTE ? end : -1;
+}
+
+/** The same for a string that may have escapes. */
+function escapedEnd(bytes: Buffer, at: number): number {
+  if (bytes[at] !== QUOTE) return -1;
+  let end = skipPlain(bytes, at + 1);
+  while (bytes[end] === BACKSLASH) end = skipPlain(bytes, end + 2);
+  return bytes[end] === QUOTE ? end : -1;
+}
+
+/** Where the digits end that begin at `at`; -1 when there are none, or more than an int has. */
+function integerEnd(bytes: Buffer, at: number): number {
+  const first = bytes[at] === MINUS ? at + 1 : at;
+  let index = first;
+  for (let byte = bytes[index] ?? 0; byte >= 0x30 && byte <= 0x39; byte = bytes[index] ?? 0) index++;
+  return index === first || index - first > 10 ? -1 : index;
+}
+
+function integer(bytes: Buffer, at: number, end: number): number {
   const isNegative = bytes[at] === MINUS;
-  if (isNegative) at++;
-  const start = at;
   let value = 0;
-  for (let byte = bytes[at] ?? 0; byte >= 0x30 && byte <= 0x39; byte = bytes[++at] ?? 0)
-    value = value * 10 + byte - 0x30;
-  if (at === start || at - start > 10) return undefined;
-  position = at;
-  if (isNegative) value = -value;
-  return value === (value | 0) ? value : undefined;
+  for (let index = isNegative ? at + 1 : at; index < end; index++) value = value * 10 + (bytes[index] as number) - 0x30;
+  return isNegative ? -value : value;
 }
 
 /** A quoted string with escapes, or undefined. JSON.parse is faster here than a loop. */
