@@ -94,7 +94,7 @@ class Opening {
     const { paths, fileSystem, clock, logger, config } = this.#common();
     const lock = this.#lock();
     for (const limitation of fileSystem.limitations) logger.warn('store.file-system.limited', { limitation });
-    for (const directory of [paths.commitLog, paths.index, paths.config, `${paths.root}/cometmq`]) {
+    for (const directory of [paths.commitLog, paths.config, `${paths.root}/cometmq`]) {
       fileSystem.makeDirectorySync(directory);
     }
     const wasAborted = hasAbortFile(fileSystem, paths.abort);
