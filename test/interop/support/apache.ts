@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from 'node:path';
 import { apacheClassPath, type ApacheVersion, compileJava, JAVA_SOURCES } from './apache-libraries.ts';
 import { JavaProgram } from './java-program.ts';
-import { RawConnection, type RawRequest } from './raw-remoting.ts';
+import { RawConnection, type RawFrame, type RawRequest } from './raw-remoting.ts';
 
 export { apacheClassPath, type ApacheVersion, cacheDirectory, compileJava, JAVA_SOURCES } from './apache-libraries.ts';
 export { type Fact, type JavaExit, JavaProgram } from './java-program.ts';
@@ -52,8 +52,7 @@ export async function startApacheNamesrv(options: NamesrvOptions): Promise<Apach
     env: { ROCKETMQ_HOME: options.home },
     workingDirectory: options.home,
   });
-  const probe: RawRequest = { code: 206 };
-  return serverOf(program, options.port, probe, () => true);
+  return serverOf(program, options.port, { code: 206 });
 }
 
 export interface BrokerOptions {
@@ -62,6 +61,8 @@ export interface BrokerOptions {
   readonly namesrv?: string;
   readonly home: string;
   readonly storeDir: string;
+  /** Wait until the name server lists the broker (default true). */
+  readonly awaitRegistration?: boolean;
   /** More properties of broker.conf; they win over the loopback defaults. */
   readonly conf?: Readonly<Record<string, string | number | boolean>>;
   readonly jvmArgs?: readonly string[];
@@ -104,10 +105,29 @@ export async function startApacheBroker(options: BrokerOptions): Promise<ApacheS
     env: { ROCKETMQ_HOME: options.home },
     workingDirectory: options.home,
   });
-  const booted = (): boolean => program.lines.some((line) => line.includes('boot success'));
   // Not runtime info (28): asked within the first second it throws inside Apache and leaves errors in its log.
   const probe: RawRequest = { code: 30, ext: { topic: 'TBW102', queueId: '0' } };
-  return serverOf(program, options.listenPort, probe, booted);
+  const broker = await serverOf(program, options.listenPort, probe);
+  if (options.namesrv !== undefined && options.awaitRegistration !== false) {
+    await untilRegistered(broker, options);
+  }
+  return broker;
+}
+
+async function untilRegistered(broker: ApacheServer, options: BrokerOptions): Promise<void> {
+  const properties = brokerProperties(options);
+  const listed = `"${String(properties['brokerIP1'])}:${options.listenPort}"`;
+  const namesrvPort = Number(options.namesrv?.split(':')[1]);
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    const cluster = await ask(namesrvPort, { code: 106 });
+    if (cluster?.body.includes(listed) === true) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
+  }
+  await broker.kill();
+  throw new Error(`the name server ${String(options.namesrv)} did not list the broker within ${START_TIMEOUT_MS} ms`);
 }
 
 export interface AdminResult {
@@ -234,14 +254,9 @@ export function writeProperties(
   return file;
 }
 
-async function serverOf(
-  program: JavaProgram,
-  port: number,
-  probe: RawRequest,
-  booted: () => boolean,
-): Promise<ApacheServer> {
+async function serverOf(program: JavaProgram, port: number, probe: RawRequest): Promise<ApacheServer> {
   try {
-    await untilAnswering(program, port, probe, booted);
+    await untilAnswering(program, port, probe);
   } catch (error) {
     await program.kill();
     throw error;
@@ -260,12 +275,9 @@ async function serverOf(
   };
 }
 
-async function untilAnswering(
-  program: JavaProgram,
-  port: number,
-  probe: RawRequest,
-  booted: () => boolean,
-): Promise<void> {
+async function untilAnswering(program: JavaProgram, port: number, probe: RawRequest): Promise<void> {
+  // The port alone proves nothing: another server may sit there while ours fails to bind.
+  const booted = (): boolean => program.lines.some((line) => line.includes('boot success'));
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (program.isRunning && Date.now() < deadline) {
     if (booted() && (await answers(port, probe))) {
@@ -280,16 +292,20 @@ async function untilAnswering(
 
 /** True when the server gives any response to `probe`. */
 export async function answers(port: number, probe: RawRequest): Promise<boolean> {
+  return (await ask(port, probe)) !== undefined;
+}
+
+/** One request over a connection of its own; undefined when nobody answers. */
+async function ask(port: number, request: RawRequest): Promise<RawFrame | undefined> {
   try {
     const connection = await RawConnection.open(port);
     try {
-      await connection.request(probe, 2_000);
-      return true;
+      return await connection.request(request, 2_000);
     } finally {
       await connection.close();
     }
   } catch {
     // Nobody listens yet, or it closed on us: not ready.
-    return false;
+    return undefined;
   }
 }
