@@ -179,6 +179,8 @@ export class MappedFileQueue {
     const path = join(directory, segmentName(startOffset));
     try {
       const region = await this.#create(path);
+      // Its size too must be on disk before a segment behind it is made: only the last one may turn out unfinished after a crash.
+      await region.sync(0, sizeBytes);
       await fileSystem.syncDirectory(directory);
       const file = new MappedFile({ fileSystem, path, startOffset, sizeBytes, region });
       this.touch(file);
