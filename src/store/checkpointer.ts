@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { DurableOffset } from './checkpoint/durable-offset.ts';
+import type { QueueCount } from './checkpoint/queue-count.ts';
 import type { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
 import type { CommitLog } from './commit-log/commit-log.ts';
 import type { LogFlush } from './commit-log/log-flush.ts';
@@ -24,6 +25,7 @@ export interface CheckpointerParts {
   readonly index: IndexService | undefined;
   readonly checkpoint: StoreCheckpoint;
   readonly durableOffset: DurableOffset;
+  readonly queueCount: QueueCount;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly intervalMs: number;
@@ -109,6 +111,7 @@ export class Checkpointer {
   async #checkpoint(): Promise<void> {
     const { commitLog, logFlush, index, checkpoint, durableOffset, fileSystem, directory } = this.#parts;
     const offset = commitLog.endOffset;
+    const { queueCount } = this.#parts.consumeQueues;
     const storeTimestampMs = this.#lastStoreTimestampMs;
     await logFlush.flushNow();
     await this.#writeOut();
@@ -123,6 +126,7 @@ export class Checkpointer {
       checkpoint.logicsPhysicalOffset = offset;
       await checkpoint.flush();
       await durableOffset.sync();
+      await this.#parts.queueCount.record(queueCount);
     } catch (error) {
       this.#parts.onFatal(error as Error);
       throw error;

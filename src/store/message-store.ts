@@ -2,6 +2,7 @@
 // room. One event loop owns a store; nothing here waits for a disk while others could work.
 
 import type { Clock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { MessageToPut, StoredMessage } from '../model/message.ts';
 import { hasQueueEntry } from '../model/sys-flag.ts';
@@ -121,7 +122,7 @@ export class MessageStore implements AsyncDisposable {
    */
   put(message: MessageToPut): PutMessageResult | Promise<PutMessageResult> {
     const { writeGate, commitLog } = this.#parts;
-    const problem = writeGate.refusal ?? commitLog.problemOf(message) ?? this.#queueProblemOf(message);
+    const problem = writeGate.refusal ?? commitLog.problemOf(message) ?? this.#viewProblemOf(message);
     if (problem !== undefined) return problem;
     const stored = this.#waiting.count === 0 ? this.#append(message) : undefined;
     return stored === undefined ? this.#wait([message], false) : this.#settle(stored, message.properties);
@@ -132,15 +133,25 @@ export class MessageStore implements AsyncDisposable {
     const [first] = messages;
     if (first === undefined) return { status: 'MESSAGE_ILLEGAL', reason: 'The batch has no messages.' };
     const { writeGate, commitLog } = this.#parts;
-    const problem = writeGate.refusal ?? commitLog.problemOfBatch(messages) ?? this.#queueProblemOf(first);
+    const problem = writeGate.refusal ?? commitLog.problemOfBatch(messages) ?? this.#viewProblemOf(first);
     if (problem !== undefined) return problem;
     const stored = this.#waiting.count === 0 ? this.#appendBatch(messages) : undefined;
     return stored === undefined ? this.#wait(messages, true) : this.#settle(stored, first.properties);
   }
 
-  /** A store has a bounded number of queues; a name that is one too many is refused before anything is written. */
-  #queueProblemOf(message: MessageToPut): PutRefused | undefined {
-    const { consumeQueues, config } = this.#parts;
+  /**
+   * What the views can't take: one queue too many, or entries for an index file that can't be made. Refused before anything is
+   * written.
+   */
+  #viewProblemOf(message: MessageToPut): PutRefused | undefined {
+    const { consumeQueues, config, index } = this.#parts;
+    if (index?.isOverloaded === true) {
+      const why = index.problem === undefined ? 'its file is still being made' : describeError(index.problem);
+      return {
+        status: 'SERVICE_NOT_AVAILABLE',
+        reason: `The message index is behind by ${index.pendingCount} entries: ${why}`,
+      };
+    }
     if (consumeQueues.queueCount < config.queueCountMax) return undefined;
     if (consumeQueues.find(message.topic, message.queueId) !== undefined) return undefined;
     return {

@@ -6,6 +6,7 @@ import { silentLogger, type Logger } from '../base/logger.ts';
 import { describeError, errorCode } from '../base/errors.ts';
 import { createAbortFile, hasAbortFile, removeAbortFile } from './checkpoint/abort-file.ts';
 import { DurableOffset } from './checkpoint/durable-offset.ts';
+import { QueueCount } from './checkpoint/queue-count.ts';
 import { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { CommitLog } from './commit-log/commit-log.ts';
@@ -100,6 +101,7 @@ class Opening {
     const wasAborted = hasAbortFile(fileSystem, paths.abort);
     const checkpoint = await this.#opened(StoreCheckpoint.open(fileSystem, paths.checkpoint));
     const durableOffset = await this.#opened(DurableOffset.open(fileSystem, paths.durableOffset));
+    const queueCount = QueueCount.open(fileSystem, paths.queueCount);
     const commitLog = await this.#opened(this.#openCommitLog());
     const consumeQueues = await this.#opened(this.#openConsumeQueues());
     const index = config.indexEnabled ? await this.#opened(this.#openIndex()) : undefined;
@@ -115,6 +117,7 @@ class Opening {
       index,
       checkpoint,
       durableOffset,
+      queueCount,
       tagsCodes,
       clock,
       logger,
@@ -135,6 +138,7 @@ class Opening {
       ...views,
       checkpoint,
       durableOffset,
+      queueCount,
       delayLevels,
       tagsCodes,
       state,
@@ -270,6 +274,7 @@ class Opening {
     index: IndexService | undefined;
     checkpoint: StoreCheckpoint;
     durableOffset: DurableOffset;
+    queueCount: QueueCount;
     delayLevels: DelayLevels;
     tagsCodes: TagsCodes;
     state: StoreState;
@@ -278,7 +283,7 @@ class Opening {
     writeGate: WriteGate;
   }): MessageStore {
     const { paths, fileSystem, clock, logger, config } = this.#common();
-    const { commitLog, consumeQueues, index, checkpoint, durableOffset, lock, fatal, writeGate } = rooms;
+    const { commitLog, consumeQueues, index, checkpoint, durableOffset, queueCount, lock, fatal, writeGate } = rooms;
     fatal.onFirst((error) => writeGate.fence(error));
     const logFlush = new LogFlush({
       commitLog,
@@ -296,6 +301,7 @@ class Opening {
       logFlush,
       checkpoint,
       durableOffset,
+      queueCount,
       intervalMs: config.checkpointIntervalMs,
       pendingBytesMax: config.consumeQueuePendingBytesMax,
       onWriteOutProblem: (problem) => writeGate.setQueueProblem(problem),

@@ -8,6 +8,8 @@ import type { IndexService, IndexType } from './index/index-service.ts';
 /** Hash hits looked at for each message wanted: other keys share a hash now and then. */
 const CANDIDATES_PER_MESSAGE = 4;
 
+const INDEX_PRECISION_MS = 1_000;
+
 export async function queryByKey(options: {
   index: IndexService;
   commitLog: CommitLog;
@@ -21,10 +23,13 @@ export async function queryByKey(options: {
 }): Promise<StoredMessage[]> {
   const { index, commitLog, readableLimit, topic, key, countMax, indexType } = options;
   await index.flushPending();
+  const beginMs = options.beginMs ?? 0;
+  const endMs = options.endMs ?? Number.MAX_SAFE_INTEGER;
   const hits = await index.query(topic, key, {
     countMax: countMax * CANDIDATES_PER_MESSAGE,
-    beginMs: options.beginMs ?? 0,
-    endMs: options.endMs ?? Number.MAX_SAFE_INTEGER,
+    // Entries know whole seconds: ask for a little more, and let the records decide.
+    beginMs: Math.max(0, beginMs - INDEX_PRECISION_MS),
+    endMs: Math.min(Number.MAX_SAFE_INTEGER, endMs + INDEX_PRECISION_MS),
     ...(indexType === undefined ? {} : { indexType }),
   });
   const found: StoredMessage[] = [];
@@ -35,6 +40,7 @@ export async function queryByKey(options: {
     seen.add(physicalOffset);
     const message = await commitLog.recordAt(physicalOffset);
     if (message === undefined || physicalOffset + message.sizeBytes > readableLimit) continue;
+    if (message.storeTimestampMs < beginMs || message.storeTimestampMs > endMs) continue;
     if (message.topic === topic && hasKey(message.properties, key, indexType)) found.push(message);
   }
   return found;

@@ -12,6 +12,7 @@ export interface StorePaths {
   readonly abort: string;
   readonly lock: string;
   readonly durableOffset: string;
+  readonly queueCount: string;
   readonly state: string;
   readonly quarantine: string;
 }
@@ -27,6 +28,7 @@ export function storePaths(root: string, commitLogDirectory = join(root, 'commit
     abort: join(root, 'abort'),
     lock: join(root, 'lock'),
     durableOffset: join(root, 'cometmq', 'durable-offset'),
+    queueCount: join(root, 'cometmq', 'queue-count'),
     state: join(root, 'cometmq', 'state'),
     quarantine: join(root, 'cometmq', 'quarantine'),
   };

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { hasQueueEntry } from '../model/sys-flag.ts';
 import type { DurableOffset } from './checkpoint/durable-offset.ts';
+import type { QueueCount } from './checkpoint/queue-count.ts';
 import type { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
 import type { CommitLog } from './commit-log/commit-log.ts';
 import { cutLog, dispatchLog, findLogEnd, readOpenFacts } from './commit-log/commit-log-recovery.ts';
@@ -26,6 +27,7 @@ export interface RecoveryParts {
   readonly index: IndexService | undefined;
   readonly checkpoint: StoreCheckpoint;
   readonly durableOffset: DurableOffset;
+  readonly queueCount: QueueCount;
   readonly tagsCodes: TagsCodes;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -98,6 +100,11 @@ async function viewsStart(parts: RecoveryParts, decision: OpenDecision, read: Re
     if (indexFrom !== undefined) from = Math.min(from, indexFrom);
   }
   await consumeQueues.trimDeleted(deletedBelow);
+  const { recorded } = parts.queueCount;
+  if (consumeQueues.queueCount < recorded) {
+    parts.logger.warn('store.consume-queue.lost', { found: consumeQueues.queueCount, expected: recorded });
+    from = commitLog.minOffset;
+  }
   for (const rebuildFrom of [consumeQueues.rebuildFrom, index?.rebuildFrom]) {
     if (rebuildFrom !== undefined) from = Math.min(from, rebuildFrom);
   }

@@ -202,3 +202,21 @@ describe('message store', () => {
     expect(() => store.get({ topic: 't', queueId: 0, queueOffset: 0, messageCountMax: 1 })).toThrow('closed');
   });
 });
+
+describe('a view that was lost', () => {
+  it.each(['after a clean stop', 'after a kill'])(
+    'one queue directory is built again from the log, %s',
+    async (how) => {
+      const { rmSync, writeFileSync } = await import('node:fs');
+      const store = await open();
+      for (let index = 0; index < 20; index++) await stored(store, 'orders', `b${index}`, index % 2);
+      await store.close();
+      rmSync(`${directory.path}/consumequeue/orders/0`, { recursive: true });
+      if (how === 'after a kill') writeFileSync(`${directory.path}/abort`, '');
+      const again = await open();
+      expect(again.maxOffset('orders', 0)).toBe(10);
+      expect(await bodies(again, 'orders', 0)).toHaveLength(10);
+      expect((await stored(again, 'orders', 'next')).queueOffset).toBe(10);
+    },
+  );
+});
