@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/base/clock.ts';
 import { GuardedClock } from '../../../src/store/retention/guarded-clock.ts';
-import { decideRetention, type RetentionFacts, type RetentionSettings } from '../../../src/store/retention/retention-policy.ts';
+import {
+  decideRetention,
+  type RetentionFacts,
+  type RetentionSettings,
+} from '../../../src/store/retention/retention-policy.ts';
 
 const HOUR = 3_600_000;
 const settings: RetentionSettings = {
