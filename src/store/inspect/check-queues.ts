@@ -5,6 +5,7 @@ import { hasQueueEntry } from '../../model/sys-flag.ts';
 import { UNIT_SIZE_BYTES } from '../consume-queue/consume-queue-layout.ts';
 import type { DispatchRequest } from '../dispatch/dispatch-request.ts';
 import type { FileSystem } from '../file-system.ts';
+import type { DeletedBelow } from '../state/topic-deletion-table.ts';
 import type { Details, FindingKind, Findings } from './finding.ts';
 import { checkQueueFiles } from './check-queue-files.ts';
 import {
@@ -28,6 +29,8 @@ export interface QueueCheckOptions {
   readonly hasExtendedTags: boolean;
   /** Names that the topic table knows; undefined when there is none, so that nothing can be told from it. */
   readonly knownTopics: ReadonlySet<string> | undefined;
+  /** Records below belong to a topic that was deleted since. */
+  readonly deletedBelow: DeletedBelow;
 }
 
 /** A run of neighbours with one trouble. */
@@ -81,7 +84,7 @@ export class QueueCheck {
 
   #add(topic: string, queueId: number, directory: QueueDirectory | undefined): QueueFacts {
     let queues = this.#topics.get(topic);
-    if (queues === undefined) this.#topics.set(topic, (queues = new Map()));
+    if (queues === undefined) this.#topics.set(topic, (queues = new Map<number, QueueFacts>()));
     const facts: QueueFacts = { topic, queueId, directory, nextOffset: -1, ranges: [], runs: [], madeAnew: false };
     queues.set(queueId, facts);
     return facts;
@@ -89,7 +92,8 @@ export class QueueCheck {
 
   onRecord(request: DispatchRequest): void {
     if (!hasQueueEntry(request.sysFlag)) return;
-    const { topic, queueId, queueOffset } = request;
+    const { topic, queueId, queueOffset, physicalOffset } = request;
+    if (physicalOffset < (this.#options.deletedBelow.get(topic) ?? 0)) return;
     const facts = this.#topics.get(topic)?.get(queueId) ?? this.#add(topic, queueId, undefined);
     if (facts.nextOffset >= 0 && queueOffset !== facts.nextOffset && !this.#mayJump(facts, request)) return;
     facts.nextOffset = queueOffset + 1;

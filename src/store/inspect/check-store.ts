@@ -163,7 +163,16 @@ class StoreCheck {
       });
     }
     const knownTopics = topics.size === 0 ? undefined : topics;
-    return new QueueCheck({ fileSystem, directory: consumeQueue, findings, strict, hasExtendedTags, knownTopics });
+    const { deletedBelow } = state;
+    return new QueueCheck({
+      fileSystem,
+      directory: consumeQueue,
+      findings,
+      strict,
+      hasExtendedTags,
+      knownTopics,
+      deletedBelow,
+    });
   }
 
   #indexCheck(strict: boolean): IndexCheck {

@@ -28,7 +28,8 @@ export function lockDirectory(fileSystem: FileSystem, paths: StorePaths, ownerTe
     return fileSystem.lockFile(paths.lock, ownerText);
   } catch (error) {
     if (errorCode(error) !== 'ERR_FS_LOCKED') throw error;
-    const owner = String((error as StoreError).details['owner'] ?? '').trim();
+    const told = (error as StoreError).details['owner'];
+    const owner = typeof told === 'string' ? told.trim() : '';
     const who = /^\d+$/.test(owner) ? `process ${owner}` : 'another process';
     throw new StoreError(
       'ERR_STORE_LOCKED',

@@ -3,10 +3,13 @@
 
 import type { FileSystem } from '../file-system.ts';
 import { isObject, type JsonObject, membersOf, parseConfigFile } from '../state/config-json.ts';
+import type { KeyValueEntry } from '../state/key-value-store.ts';
 import { DELAY_OFFSET_KEY } from '../state/delay-offset-table.ts';
 import { contentHash, decodeExportRecord, isOwnExport } from '../state/export-record.ts';
 import { readLmdbRows } from '../state/lmdb-key-value-store.ts';
 import { OFFSET_KEY_PREFIX, OffsetRow, parseOffsetKey } from '../state/offset-row.ts';
+import { type DeletedBelow, readTopicDeletions } from '../state/topic-deletion-table.ts';
+import { CometError } from '../../base/errors.ts';
 import type { StorePaths } from '../store-paths.ts';
 
 /** Rows of the key-value store by key; undefined when there is none. */
@@ -43,6 +46,8 @@ export interface StateTables {
   readonly exported: Tables;
   /** Of the two the one that the next open takes, table by table. */
   readonly effective: Tables;
+  /** Only the rows know. */
+  readonly deletedBelow: DeletedBelow;
 }
 
 export interface Tables {
@@ -51,6 +56,8 @@ export interface Tables {
   readonly offsets: OffsetMap;
   readonly delays: ReadonlyMap<number, number>;
 }
+
+const NO_DELETIONS: DeletedBelow = new Map();
 
 const FILES = {
   topics: ['topics.json', 'topicConfigTable'],
@@ -85,7 +92,8 @@ export function readStateTables(fileSystem: FileSystem, paths: StorePaths, rows:
     offsets: winner('offsets').offsets,
     delays: winner('delays').delays,
   };
-  return { rows, badRows, json, stored, exported, effective };
+  const deletedBelow = rows === undefined ? NO_DELETIONS : decodeDeletions(rows.rows, badRows);
+  return { rows, badRows, json, stored, exported, effective, deletedBelow };
 }
 
 function readJson(
@@ -128,6 +136,20 @@ function decodeOffsets(key: string, value: Buffer, offsets: Map<string, Committe
   if (!row.decode(value)) return false;
   row.forEach((queueId, offset) => offsets.set(offsetKey(group, topic, queueId), { group, topic, queueId, offset }));
   return true;
+}
+
+/** Those of a bad row are left out. */
+function decodeDeletions(rows: ReadonlyMap<string, Buffer>, badRows: string[]): DeletedBelow {
+  const range = function* (prefix: string): Iterable<KeyValueEntry> {
+    for (const [key, value] of rows) if (key.startsWith(prefix)) yield { key, value };
+  };
+  try {
+    return readTopicDeletions({ range });
+  } catch (error) {
+    if (!(error instanceof CometError)) throw error;
+    badRows.push(String(error.details['key']));
+    return NO_DELETIONS;
+  }
 }
 
 function decodeDelays(value: Buffer | undefined, badRows: string[]): ReadonlyMap<number, number> {

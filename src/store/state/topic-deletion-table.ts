@@ -14,7 +14,7 @@ const ROW_SIZE_BYTES = 8;
 export type DeletedBelow = ReadonlyMap<string, number>;
 
 /** For recovery, which comes before the tables are opened. */
-export function readTopicDeletions(keyValues: KeyValueStore): Map<string, number> {
+export function readTopicDeletions(keyValues: Pick<KeyValueStore, 'range'>): Map<string, number> {
   const deletions = new Map<string, number>();
   for (const { key, value } of keyValues.range(KEY_PREFIX)) {
     const offset = value.length === ROW_SIZE_BYTES ? readInt64OrNaN(value, 0) : Number.NaN;
