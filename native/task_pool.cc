@@ -12,6 +12,7 @@ int TaskPool::Add(std::unique_ptr<Task>& task) {
     if (error != 0 && threads_.empty()) return error;  // with one thread alive the task only waits longer
   }
   waiting_.push_back(std::move(task));
+  lock.unlock();  // or the thread that wakes up would wait for it at once
   work_or_stop_.notify_one();
   return 0;
 }

@@ -35,7 +35,7 @@ export class BrokerStatistics {
   putTimeMaxMs = 0;
   getTimeMaxMs = 0;
   readonly #clock: Clock;
-  readonly #putTimes = new Array<number>(PUT_TIME_CLASSES.length).fill(0);
+  readonly #putTimes = new Float64Array(PUT_TIME_CLASSES.length);
   readonly #putsOfDay: DayTotals;
   readonly #getsOfDay: DayTotals;
   #timer: Timer | undefined;
@@ -59,9 +59,7 @@ export class BrokerStatistics {
     this.putBytes += sizeBytes;
     if (tookMs > this.putTimeMaxMs) this.putTimeMaxMs = tookMs;
     // As Apache: whole milliseconds, so what takes less counts as none.
-    const wholeMs = Math.floor(tookMs);
-    let index = 0;
-    while (wholeMs > (PUT_TIME_CLASSES[index] as readonly [number, string])[0]) index++;
+    const index = tookMs < 1 ? 0 : putTimeClassOf(Math.floor(tookMs));
     this.#putTimes[index] = (this.#putTimes[index] as number) + 1;
     if (this.#timer === undefined) this.#arm();
   }
@@ -113,6 +111,10 @@ export class BrokerStatistics {
     this.getsAtMidnight();
     if (isChanged) this.#arm();
   }
+}
+
+function putTimeClassOf(wholeMs: number): number {
+  return PUT_TIME_CLASSES.findIndex(([boundMs]) => wholeMs <= boundMs);
 }
 
 export interface MidnightTotals {

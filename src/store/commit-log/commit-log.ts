@@ -343,7 +343,7 @@ export class CommitLog {
       file.setPositions(flushed, file.readPosition, file.wrotePosition);
     }
     this.#flushedOffset = offset;
-    this.#populate.flushed();
+    this.#populate.flushed(this.#position);
   }
 
   isSameSegment(physicalOffset: number, otherOffset: number): boolean {

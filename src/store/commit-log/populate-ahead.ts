@@ -14,7 +14,6 @@ export class PopulateAhead {
   readonly #files: MappedFileQueue;
   readonly #logger: Logger;
   #tail: MappedFile | undefined;
-  #position = 0;
   #populatedTo = 0;
   #running: Promise<void> | undefined;
   /** The file whose beginning is populated although it is not the tail yet. */
@@ -34,14 +33,13 @@ export class PopulateAhead {
   useTail(tail: MappedFile, position: number): void {
     const isPrepared = this.#preparedFile === tail;
     this.#tail = tail;
-    this.#position = position;
     this.#populatedTo = isPrepared ? Math.min(this.#windowBytes, tail.sizeBytes) : position;
     this.#arm(position + (isPrepared ? 0 : LOAD_BYTES));
   }
 
-  /** A sync went by: load is counted anew from here. */
-  flushed(): void {
-    if (this.#populatedTo <= this.#position) this.#arm(this.#position + LOAD_BYTES);
+  /** A sync went by when the tail was written up to `position`: load is counted anew from there. */
+  flushed(position: number): void {
+    if (this.#populatedTo <= position) this.#arm(position + LOAD_BYTES);
   }
 
   #arm(notBefore: number): void {
@@ -51,7 +49,6 @@ export class PopulateAhead {
 
   /** Starts the next window. */
   start(position: number): void {
-    this.#position = position;
     this.triggerPosition = Number.POSITIVE_INFINITY;
     const tail = this.#tail;
     if (tail === undefined || this.#isOff || this.#running !== undefined) return;
