@@ -71,3 +71,9 @@ export function tellEnd(
     else findings.violation('data-behind-end', message, details);
   }
 }
+
+/** Damage with good records behind it, where a crash explains it. */
+export function tellTornTail({ from, to, reason, path, position }: DamagedRange, findings: Findings): void {
+  const message = `The log ends at offset ${from} (${reason}), with data behind it from offset ${to} on: a torn tail, which the next open cuts off.`;
+  findings.note('torn-tail', message, { path, position, physicalOffset: from, dataOffset: to });
+}

@@ -93,6 +93,14 @@ function readDurable(
   return durable;
 }
 
+/**
+ * True when the next open ends the log there: after a crash, behind what is known to be durable, any page may be missing. Good
+ * records behind it were never promised to anybody. What Apache alone wrote has no such mark, and the damage is told as one.
+ */
+export function endsAtDamage({ hasAbortFile, durable }: Marks, physicalOffset: number): boolean {
+  return hasAbortFile && durable !== undefined && physicalOffset >= durable.offset;
+}
+
 /** What the walk over the log found. */
 export interface LogFacts {
   readonly minOffset: number;

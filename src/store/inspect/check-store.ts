@@ -11,14 +11,14 @@ import { NodeFileSystem } from '../node-file-system.ts';
 import { defaultStoreConfig } from '../store-config.ts';
 import { storePaths, type StorePaths } from '../store-paths.ts';
 import { IndexCheck } from './check-index.ts';
-import { checkMarks, type LogFacts, type Marks, readMarks } from './check-marks.ts';
+import { checkMarks, endsAtDamage, type LogFacts, type Marks, readMarks } from './check-marks.ts';
 import { QueueCheck } from './check-queues.ts';
-import { checkSegments, tellDamage, tellEnd } from './check-log.ts';
+import { checkSegments, tellDamage, tellEnd, tellTornTail } from './check-log.ts';
 import { checkState } from './check-state.ts';
 import { lockDirectory, requireStore } from './directory-access.ts';
 import { type Finding, type FindingKind, Findings } from './finding.ts';
 import { listLog, type LogFiles } from './log-files.ts';
-import { type LogItem, walkLog } from './log-walk.ts';
+import { type DamagedRange, type LogItem, walkLog } from './log-walk.ts';
 import { readStateRows, readStateTables, type StateRows, type StateTables } from './state-tables.ts';
 import { isTombstone } from './tombstone.ts';
 
@@ -192,12 +192,21 @@ class StoreCheck {
     const minOffset = segments[0]?.startOffset ?? 0;
     let progressAt = minOffset + PROGRESS_BYTES;
     for (const item of walkLog(this.#fileSystem, this.#files)) {
+      if (item.kind === 'damage' && this.#isTornTail(item)) break;
       const offset = this.#onItem(item, queues, index);
       if (offset < progressAt) continue;
       progressAt = offset + PROGRESS_BYTES;
       await this.#options.onProgress?.(offset - minOffset, totalBytes);
     }
     await this.#options.onProgress?.(totalBytes, totalBytes);
+  }
+
+  #isTornTail(item: DamagedRange): boolean {
+    if (this.#options.strict === true || !endsAtDamage(this.#marks, item.from)) return false;
+    this.#endOffset = item.from;
+    this.#reached(item.from);
+    tellTornTail(item, this.#findings);
+    return true;
   }
 
   /** Returns the offset that was reached. */

@@ -5,7 +5,7 @@ import { hasQueueEntry } from '../../model/sys-flag.ts';
 import { queueIdOf, queueOffsetOf, sysFlagOf } from '../commit-log/message-decoder.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { StorePaths } from '../store-paths.ts';
-import { type Marks, readMarks } from './check-marks.ts';
+import { endsAtDamage, type Marks, readMarks } from './check-marks.ts';
 import { listLog, type LogFiles, type LogSegment } from './log-files.ts';
 import { type DamagedRange, type LogItem, walkLog } from './log-walk.ts';
 import { type OffsetGap, type Patch, planPatches, type QueueLoss } from './repair-patches.ts';
@@ -63,7 +63,7 @@ export function planRepair(options: RepairOptions): RepairPlan {
   const { fileSystem, paths, mode } = options;
   const files = listLog(fileSystem, paths.commitLog, options.segmentSizeBytes);
   const marks = readMarks(fileSystem, paths);
-  const survey = surveyLog(fileSystem, files);
+  const survey = surveyLog(fileSystem, files, marks);
   const tailCut = needsCutAtEnd(survey, marks) ? survey.endOffset : undefined;
   const problems = problemsOf(survey, marks, tailCut);
   const { damages, storeTimestampMs } = survey;
@@ -116,7 +116,7 @@ export function planRepair(options: RepairOptions): RepairPlan {
   };
 }
 
-function surveyLog(fileSystem: FileSystem, files: LogFiles): Survey {
+function surveyLog(fileSystem: FileSystem, files: LogFiles, marks: Marks): Survey {
   const survey: Survey = {
     damages: [],
     timesMs: [],
@@ -136,6 +136,11 @@ function surveyLog(fileSystem: FileSystem, files: LogFiles): Survey {
       if (survey.damages.length === 0) survey.storeTimestampMs = lastMs;
       surveyRecord(item, survey, nextOffsets);
     } else if (item.kind === 'damage') {
+      if (endsAtDamage(marks, item.from)) {
+        // A torn tail: the next open cuts it off by itself.
+        survey.endOffset = item.from;
+        break;
+      }
       survey.damages.push(item);
       survey.timesMs.push(lastMs);
     } else if (item.kind === 'end') {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { crc32 } from '../../../src/base/crc32.ts';
 import { readInt64, writeInt64 } from '../../../src/base/int64.ts';
 import { createMessage } from '../../../src/store/create-message.ts';
 import { ENTRY_SIZE_BYTES, entryPosition, slotPosition } from '../../../src/store/index/index-layout.ts';
@@ -218,6 +219,26 @@ describe('check of a damaged log', () => {
     ]);
   });
 
+  it('takes damage behind what is durable for a torn tail, and damage before it not', async () => {
+    const { dir, placed, log } = await closedStore(50);
+    const before = await closedStore(30, dir);
+    writeFileSync(join(dir, 'abort'), '');
+    const durable = placed[20]?.physicalOffset as number;
+    edit(join(dir, 'cometmq', 'durable-offset'), (bytes) => {
+      for (const slot of [0, 2_048]) {
+        writeInt64(bytes, durable, slot + 16);
+        bytes.writeUInt32BE(crc32(bytes.subarray(slot, slot + 28)), slot + 28);
+      }
+    });
+    edit(join(dir, 'checkpoint'), (bytes) => writeInt64(bytes, durable, 40));
+    flip(log(), (before.placed[5]?.physicalOffset as number) + 89);
+    const kinds = (await findingsOf(dir)).filter(({ kind }) => !kind.startsWith('unit-') && !kind.startsWith('index-'));
+    expect(kinds.map(({ severity, kind }) => `${severity} ${kind}`)).toEqual(['note torn-tail', 'note unclean-stop']);
+    expect(await violationKinds(dir)).toEqual([]);
+    flip(log(), (placed[10]?.physicalOffset as number) + 89);
+    expect(await violationKinds(dir)).toContain('record-damaged');
+  });
+
   it('finds that durable records are missing at the end, also after a crash', async () => {
     const { dir, placed, log } = await closedStore(50);
     edit(log(), (bytes) => void bytes.fill(0, placed[40]?.physicalOffset as number));
@@ -235,7 +256,7 @@ describe('check of a damaged log', () => {
   it('finds an offset that is used twice, and files that are no segments', async () => {
     const { dir, placed, log } = await closedStore(100);
     const record = placed[60] as (typeof placed)[number];
-    edit(log(), (bytes) => void writeInt64(bytes, record.queueOffset - 1, record.physicalOffset + 20));
+    edit(log(), (bytes) => writeInt64(bytes, record.queueOffset - 1, record.physicalOffset + 20));
     writeFileSync(join(dir, 'commitlog', 'notes.txt'), '');
     expect(await violationKinds(dir)).toEqual(expect.arrayContaining(['offset-used-twice', 'segment-name']));
   });
