@@ -18,13 +18,13 @@ export interface ClientKind {
 
 export interface Clients {
   /** Sends to the end; every message is acknowledged with SEND_OK. Answers the acknowledgements. */
-  produce(topic: string, args: readonly string[]): Promise<Fact[]>;
+  readonly produce: (topic: string, args: readonly string[]) => Promise<Fact[]>;
   /** A producer that goes on, with repeats until acknowledged, until `finish()`. */
-  startProducer(topic: string, args?: readonly string[]): Promise<JavaProgram>;
+  readonly startProducer: (topic: string, args?: readonly string[]) => Promise<JavaProgram>;
   /** A push consumer of one thread that consumes from the first message on. Resolves when it is ready. */
-  startConsumer(topics: readonly string[], group: string, args?: readonly string[]): Promise<JavaProgram>;
+  readonly startConsumer: (topics: readonly string[], group: string, args?: readonly string[]) => Promise<JavaProgram>;
   /** Questions of offsets, as the program Queries takes them; a fact each, in this order. */
-  ask(group: string, questions: readonly string[]): Promise<Fact[]>;
+  readonly ask: (group: string, questions: readonly string[]) => Promise<Fact[]>;
 }
 
 export function javaClients(kind: ClientKind, namesrv: string, home: string): Clients {
@@ -66,9 +66,8 @@ export function javaClients(kind: ClientKind, namesrv: string, home: string): Cl
 }
 
 /** Named fields of each fact, in an order that does not depend on who printed first. */
-export function pick(facts: readonly Fact[], names: readonly string[]): unknown[] {
-  const rows = facts.map((fact) => Object.fromEntries(names.map((name) => [name, fact[name]])));
-  return rows.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+export function pick(facts: readonly Fact[], names: readonly string[]): string[] {
+  return facts.map((fact) => JSON.stringify(Object.fromEntries(names.map((name) => [name, fact[name]])))).sort();
 }
 
 /** Each queue's offsets in the order of delivery. */
@@ -109,9 +108,7 @@ export async function untilShared(consumers: readonly JavaProgram[], queueCount:
     const all = owned.flat();
     const counts = owned.map((queues) => queues.length);
     return (
-      all.length === queueCount &&
-      new Set(all).size === queueCount &&
-      Math.max(...counts) - Math.min(...counts) <= 1
+      all.length === queueCount && new Set(all).size === queueCount && Math.max(...counts) - Math.min(...counts) <= 1
     );
   };
   await until(isShared, DELIVERY_MS, `an even share of ${queueCount} queues among ${consumers.length} consumers`);

@@ -85,24 +85,22 @@ export class CometmqProcess {
     });
     running.add(child);
     const errorLines: string[] = [];
-    if (child.stderr === null) throw new Error('a server is started with a pipe for its errors');
     createInterface({ input: child.stderr }).on('line', (line) => {
       errorLines.push(line);
       if (errorLines.length > STDERR_LINES_MAX) errorLines.shift();
     });
-    let exit: CometmqExit | undefined;
     const exited = new Promise<CometmqExit>((resolve) => {
       child.once('close', (code, signal) => {
         running.delete(child);
-        exit = { code, signal };
-        resolve(exit);
+        resolve({ code, signal });
       });
     });
     const deadline = Date.now() + START_TIMEOUT_MS;
     while (!existsSync(readyFile)) {
-      if (exit !== undefined || Date.now() > deadline) {
+      const hasEnded = !running.has(child);
+      if (hasEnded || Date.now() > deadline) {
         child.kill('SIGKILL');
-        const how = exit === undefined ? 'was not ready in time' : `ended with ${JSON.stringify(exit)}`;
+        const how = hasEnded ? `ended with ${JSON.stringify(await exited)}` : 'was not ready in time';
         throw new Error(`cometmq ${args.join(' ')} ${how}\n${errorLines.slice(-20).join('\n')}`);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
@@ -125,7 +123,7 @@ export class CometmqProcess {
     this.#child.kill('SIGTERM');
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+      timer = setTimeout(() => resolve(undefined), STOP_TIMEOUT_MS);
     });
     const exit = await Promise.race([this.exited, late]);
     clearTimeout(timer);
