@@ -27,7 +27,7 @@ export class Outbox {
   #start = 0;
   #end = 0;
   /** Slab regions among the parts, to be given back. */
-  #regions: { slab: WriteSlab; sizeBytes: number }[] = [];
+  #regions: { slab: WriteSlab; sizeBytes: number; partIndex: number }[] = [];
   /** Of the parts that are not flushed yet. */
   #releases: Release[] = [];
   /** Of writes that the socket has not finished, oldest first. */
@@ -91,9 +91,9 @@ export class Outbox {
   #closeRegion(): void {
     const sizeBytes = this.#end - this.#start;
     if (this.#slab !== undefined && sizeBytes > 0) {
-      this.#parts.push(this.#slab.buffer.subarray(this.#start, this.#end));
+      const partIndex = this.#parts.push(this.#slab.buffer.subarray(this.#start, this.#end)) - 1;
       this.#partsBytes += sizeBytes;
-      this.#regions.push({ slab: this.#slab, sizeBytes });
+      this.#regions.push({ slab: this.#slab, sizeBytes, partIndex });
     }
     this.#slab = undefined;
     this.#start = this.#end = 0;
@@ -104,6 +104,8 @@ export class Outbox {
     this.#closeRegion();
     const parts = this.#parts;
     if (parts.length === 0) return;
+    // The kernel is full already: what is added now will wait, and must not keep a whole slab from the others meanwhile.
+    if (this.#socket.writableLength > 0) this.#copyRegions();
     const regions = this.#regions;
     this.#write(parts);
     this.#parts = [];
@@ -115,6 +117,14 @@ export class Outbox {
       if (taken) slab.giveBack(sizeBytes);
       else this.#pool.abandon(slab);
     }
+  }
+
+  #copyRegions(): void {
+    for (const { slab, sizeBytes, partIndex } of this.#regions) {
+      this.#parts[partIndex] = Buffer.from(this.#parts[partIndex] as Buffer);
+      slab.giveBack(sizeBytes);
+    }
+    this.#regions = [];
   }
 
   #write(parts: readonly Buffer[]): void {

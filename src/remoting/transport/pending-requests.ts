@@ -1,6 +1,7 @@
 // Requests of ours that wait for the peer's answer, by opaque. Timeouts are found by one coarse timer that runs only while
 // something waits: a timer per request would cost more than the request.
 
+import { assert } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { RemotingCommand } from '../protocol/remoting-command.ts';
 import { RemotingError } from '../protocol/remoting-errors.ts';
@@ -41,12 +42,16 @@ export class PendingRequests {
     return opaque;
   }
 
-  /** Waits for the answer to `opaque`. Rejects with RemotingError: timeout, too many requests, or what `rejectAll` was given. */
+  /** Why no more requests may wait now; undefined when one may. To be asked before a request is sent. */
+  problem(): RemotingError | undefined {
+    if (this.#waiting.size < this.#countMax) return undefined;
+    const message = `${this.#countMax} requests to ${this.#peer} wait for an answer already; try again later.`;
+    return new RemotingError('ERR_REMOTING_TOO_MANY_REQUESTS', message, { peer: this.#peer });
+  }
+
+  /** Waits for the answer to `opaque`. Rejects with RemotingError: timeout, or what `rejectAll` was given. */
   wait(opaque: number, code: number, timeoutMs: number): Promise<RemotingCommand> {
-    if (this.#waiting.size >= this.#countMax) {
-      const message = `${this.#countMax} requests to ${this.#peer} wait for an answer already; try again later.`;
-      return Promise.reject(new RemotingError('ERR_REMOTING_TOO_MANY_REQUESTS', message, { peer: this.#peer }));
-    }
+    assert(this.#waiting.size < this.#countMax, 'a request waits although too many do');
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
       this.#waiting.set(opaque, { code, deadlineMs, timeoutMs, resolve, reject });

@@ -172,8 +172,13 @@ export class RemotingClient {
     this.#sweepTimer.current ??= this.#options.clock.schedule(SWEEP_INTERVAL_MS, () => {
       this.#sweepTimer.current = undefined;
       this.#context.sweep.count++;
-      const maxSweepsIdle = Math.ceil(this.#context.limits.idleTimeoutMs / SWEEP_INTERVAL_MS);
-      for (const connection of this.#connections) connection.checkIdle(maxSweepsIdle, Infinity);
+      const { idleTimeoutMs, frameProgressTimeoutMs } = this.#context.limits;
+      const maxSweeps = {
+        idle: Math.ceil(idleTimeoutMs / SWEEP_INTERVAL_MS),
+        firstFrame: Infinity,
+        frameProgress: Math.ceil(frameProgressTimeoutMs / SWEEP_INTERVAL_MS),
+      };
+      for (const connection of this.#connections) connection.checkIdle(maxSweeps);
       if (this.#connections.size > 0) this.#startSweep();
     });
   }

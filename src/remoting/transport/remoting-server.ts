@@ -40,8 +40,8 @@ export interface ListenAddress {
 }
 
 const BACKLOG = 1024;
-/** How long a stop waits for peers to take their last answers. */
-const STOP_GRACE_MS = 1000;
+/** How long a stop waits for requests that are being handled, and for peers to take their last answers. */
+const STOP_GRACE_MS = 6000;
 
 export class RemotingServer {
   readonly #options: RemotingServerOptions;
@@ -67,7 +67,8 @@ export class RemotingServer {
       serializeType: options.serializeType ?? 'JSON',
       sweep: { count: 0 },
     };
-    const shortestMs = Math.min(this.#limits.idleTimeoutMs, this.#limits.firstFrameTimeoutMs);
+    const { idleTimeoutMs, firstFrameTimeoutMs, frameProgressTimeoutMs } = this.#limits;
+    const shortestMs = Math.min(idleTimeoutMs, firstFrameTimeoutMs, frameProgressTimeoutMs);
     this.#sweepIntervalMs = Math.min(1000, Math.max(10, shortestMs / 4));
   }
 
@@ -98,7 +99,7 @@ export class RemotingServer {
     return this.#address;
   }
 
-  /** Stops listening, sends what is already answered and closes the connections. */
+  /** Stops listening, takes no more requests, answers those that are being handled and closes the connections. */
   async stop(): Promise<void> {
     const server = this.#server;
     if (server === undefined || this.#address === undefined) return;
@@ -111,6 +112,8 @@ export class RemotingServer {
     });
     await closed;
     grace.cancel();
+    // The last sockets are gone; their connections hear of it within this turn of the loop.
+    await Promise.all([...this.#connections].map((each) => new Promise<void>((gone) => each.onClose(() => gone()))));
   }
 
   #listen(server: Server): Promise<void> {
@@ -165,9 +168,14 @@ export class RemotingServer {
   #planSweep(): void {
     this.#sweepTimer = this.#options.clock.schedule(this.#sweepIntervalMs, () => {
       this.#context.sweep.count++;
-      const maxSweepsIdle = Math.ceil(this.#limits.idleTimeoutMs / this.#sweepIntervalMs);
-      const maxSweepsToFirstFrame = Math.ceil(this.#limits.firstFrameTimeoutMs / this.#sweepIntervalMs);
-      for (const connection of this.#connections) connection.checkIdle(maxSweepsIdle, maxSweepsToFirstFrame);
+      const { idleTimeoutMs, firstFrameTimeoutMs, frameProgressTimeoutMs } = this.#limits;
+      const sweeps = (timeoutMs: number): number => Math.ceil(timeoutMs / this.#sweepIntervalMs);
+      const maxSweeps = {
+        idle: sweeps(idleTimeoutMs),
+        firstFrame: sweeps(firstFrameTimeoutMs),
+        frameProgress: sweeps(frameProgressTimeoutMs),
+      };
+      for (const connection of this.#connections) connection.checkIdle(maxSweeps);
       this.#planSweep();
     });
   }

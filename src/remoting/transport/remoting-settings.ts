@@ -16,6 +16,8 @@ export interface RemotingLimits {
   readonly idleTimeoutMs: number;
   /** A new connection must send its first whole frame within this time. */
   readonly firstFrameTimeoutMs: number;
+  /** A frame that has begun must get on, by 16 KiB or to its end, within each period of this length. */
+  readonly frameProgressTimeoutMs: number;
   readonly connectionCountMax: number;
   /** Requests to one peer that wait for its answer. */
   readonly pendingInvokesMax: number;
@@ -30,6 +32,7 @@ export const defaultRemotingLimits: RemotingLimits = {
   writeBufferBytesMax: 32 * 1024 * 1024,
   idleTimeoutMs: 120_000,
   firstFrameTimeoutMs: 10_000,
+  frameProgressTimeoutMs: 30_000,
   connectionCountMax: 10_000,
   pendingInvokesMax: 4096,
 };

@@ -3,7 +3,7 @@
 
 import type { Socket } from 'node:net';
 
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { OutgoingHeader } from '../protocol/json-header-writer.ts';
 import { CommandFlag } from '../protocol/remoting-command.ts';
@@ -41,6 +41,18 @@ export interface ConnectionContext {
 
 let lastConnectionId = 0;
 
+/** After our last byte: how long a peer has to close its side. Closing first would reset the connection, and the reset may
+ * overtake answers that the peer has not read yet. */
+const LINGER_MS = 1000;
+/** A frame that is under way must bring this much in each frameProgressTimeoutMs. */
+const FRAME_PROGRESS_BYTES_MIN = 16 * 1024;
+
+export interface SweepLimits {
+  readonly idle: number;
+  readonly firstFrame: number;
+  readonly frameProgress: number;
+}
+
 export class SocketConnection implements Connection {
   readonly id: number = ++lastConnectionId;
   readonly remoteAddress: string;
@@ -54,8 +66,10 @@ export class SocketConnection implements Connection {
   readonly #outbox: Outbox;
   readonly #pending: PendingRequests;
   readonly #state = {
-    /** Until somebody decides to close it. */
+    /** Until nothing is sent any more. */
     open: true,
+    /** It closes once the requests that are being handled are answered; no others are taken. */
+    ending: false,
     /** The socket is gone. */
     gone: false,
     /** Frames are being worked off: what is answered now is flushed at the end. */
@@ -63,12 +77,17 @@ export class SocketConnection implements Connection {
     flushPlanned: false,
     readingPaused: false,
     inFlightCount: 0,
-    receivedFrame: false,
     openedAtSweep: 0,
     activeAtSweep: 0,
+    /** When the last frame was whole; -1 before the first one. */
+    frameAtSweep: -1,
+    /** When the frame that is under way was last seen to get on, and what had been read then. */
+    progressAtSweep: 0,
+    progressBytes: 0,
     closeReason: '',
   };
   #closeListeners: ((connection: Connection) => void)[] = [];
+  #lingerTimer: Timer | undefined;
 
   /** `socket` is connected. */
   constructor(socket: Socket, context: ConnectionContext) {
@@ -82,7 +101,7 @@ export class SocketConnection implements Connection {
     this.#outbox = new Outbox(socket, context.slabs);
     const peer = `${this.remoteAddress}:${this.remotePort}`;
     this.#pending = new PendingRequests(context.clock, context.limits.pendingInvokesMax, peer);
-    this.#state.openedAtSweep = this.#state.activeAtSweep = context.sweep.count;
+    this.#state.openedAtSweep = this.#state.activeAtSweep = this.#state.progressAtSweep = context.sweep.count;
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#updateReading());
     socket.on('error', (error) => this.#noteClose(describeError(error)));
@@ -103,7 +122,8 @@ export class SocketConnection implements Connection {
   }
 
   invoke(request: RemotingRequest, timeoutMs: number): Promise<RemotingCommand> {
-    if (!this.#state.open) return Promise.reject(this.#closedError());
+    const problem = this.#state.open ? this.#pending.problem() : this.#closedError();
+    if (problem !== undefined) return Promise.reject(problem);
     const opaque = this.#pending.takeOpaque();
     const answer = this.#pending.wait(opaque, request.code, timeoutMs);
     try {
@@ -141,28 +161,56 @@ export class SocketConnection implements Connection {
     this.#socket.destroy();
   }
 
-  /** Sends what is answered so far and then closes. Nothing more is read. */
+  /** Takes no more requests, answers those that are being handled, and then closes. */
   end(reason: string): void {
-    if (!this.#state.open) return;
+    const state = this.#state;
+    if (!state.open || state.ending) return;
+    state.ending = true;
+    state.closeReason = reason;
+    // What still arrives is read and dropped: bytes left unread would turn the close into a reset.
+    if (state.readingPaused) this.#socket.resume();
+    this.#endWhenAnswered();
+  }
+
+  #endWhenAnswered(): void {
+    if (!this.#state.ending || !this.#state.open || this.#state.inFlightCount > 0) return;
     this.#outbox.flush();
-    this.#noteClose(reason);
-    this.#socket.destroySoon();
+    this.#noteClose(this.#state.closeReason);
+    this.#socket.end();
+    this.#lingerTimer = this.#context.clock.schedule(LINGER_MS, () => this.#socket.destroy());
   }
 
   /** Called by the owner's coarse timer. */
-  checkIdle(maxSweepsIdle: number, maxSweepsToFirstFrame: number): void {
+  checkIdle(maxSweeps: SweepLimits): void {
     const { count } = this.#context.sweep;
     const state = this.#state;
-    if (count - state.activeAtSweep > maxSweepsIdle) {
+    if (count - state.activeAtSweep > maxSweeps.idle) {
       this.close('idle');
-    } else if (!state.receivedFrame && count - state.openedAtSweep > maxSweepsToFirstFrame) {
+    } else if (state.frameAtSweep < 0 && count - state.openedAtSweep > maxSweeps.firstFrame) {
       this.#context.log.warn('remoting.connection.no-first-frame', { peer: this.remoteAddress });
       this.close('no request came in time');
+    } else if (this.#isFrameStalled(maxSweeps.frameProgress)) {
+      this.#context.log.warn('remoting.connection.stalled-frame', { peer: this.remoteAddress });
+      this.close('a frame did not get on');
     }
   }
 
+  #isFrameStalled(maxSweeps: number): boolean {
+    const { count } = this.#context.sweep;
+    const state = this.#state;
+    const isWaiting =
+      this.#reader.hasPartialFrame && !state.readingPaused && state.frameAtSweep < state.progressAtSweep;
+    const { bytesRead } = this.#socket;
+    if (isWaiting && bytesRead - state.progressBytes < FRAME_PROGRESS_BYTES_MIN) {
+      return count - state.progressAtSweep > maxSweeps;
+    }
+    state.progressAtSweep = count;
+    state.progressBytes = bytesRead;
+    return false;
+  }
+
   #onData(chunk: Buffer): void {
-    if (!this.#state.open) return;
+    if (!this.#state.open || this.#state.ending) return;
     this.#state.activeAtSweep = this.#context.sweep.count;
     this.#reader.feed(chunk);
     this.#workOff();
@@ -173,7 +221,7 @@ export class SocketConnection implements Connection {
     const state = this.#state;
     if (state.inTurn) return;
     let stopped = true;
-    while (stopped && state.open && !this.#mustPause()) {
+    while (stopped && state.open && !state.ending && !this.#mustPause()) {
       state.inTurn = true;
       try {
         stopped = this.#handleFrames();
@@ -195,10 +243,10 @@ export class SocketConnection implements Connection {
     while (!this.#mustPause()) {
       const command = this.#reader.next();
       if (command === undefined) return false;
-      this.#state.receivedFrame = true;
+      this.#state.frameAtSweep = this.#context.sweep.count;
       if (command.isResponse) this.#pending.resolve(command);
       else this.#answer(command);
-      if (!this.#state.open) return false;
+      if (!this.#state.open || this.#state.ending) return false;
     }
     return true;
   }
@@ -213,7 +261,8 @@ export class SocketConnection implements Connection {
     void result.then((late) => {
       this.#state.inFlightCount--;
       this.#finish(request, late);
-      if (this.#state.readingPaused) this.#updateReading();
+      if (this.#state.ending) this.#endWhenAnswered();
+      else if (this.#state.readingPaused) this.#updateReading();
     });
   }
 
@@ -266,7 +315,7 @@ export class SocketConnection implements Connection {
   /** Stops or resumes reading as the limits say; frames that were read before a pause come first. */
   #updateReading(): void {
     const state = this.#state;
-    if (!state.open || state.inTurn) return;
+    if (!state.open || state.ending || state.inTurn) return;
     const mustPause = this.#mustPause();
     if (mustPause === state.readingPaused) return;
     state.readingPaused = mustPause;
@@ -279,13 +328,14 @@ export class SocketConnection implements Connection {
   }
 
   #noteClose(reason: string): void {
-    if (this.#state.open) this.#state.closeReason = reason;
+    if (this.#state.open && !this.#state.ending) this.#state.closeReason = reason;
     this.#state.open = false;
   }
 
   #onClosed(): void {
     this.#noteClose('closed by the peer');
     this.#state.gone = true;
+    this.#lingerTimer?.cancel();
     this.#outbox.discard();
     this.#pending.rejectAll(this.#closedError());
     const listeners = this.#closeListeners;
