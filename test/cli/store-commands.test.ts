@@ -3,9 +3,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { closedStore, flip, apacheStore, openSmall } from '../store/inspect/inspected-store.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+// Each run is a process that loads the engine; several may share one slow core.
+vi.setConfig({ testTimeout: 60_000 });
 
 const root = new URL('../../', import.meta.url).pathname;
 const program = join(root, 'dist/cli/cometmq.js');

@@ -153,14 +153,10 @@ class StoreCheck {
     const fileSystem = this.#fileSystem;
     const findings = this.#findings;
     const hasExtendedTags = fileSystem.listSync(`${root}/consumequeue_ext`).length > 0;
-    for (const [name, what] of [
-      ['batchconsumequeue', 'batch consume queues'],
-      ['rocksdbstore', 'consume queues in RocksDB'],
-    ] as const) {
-      if (fileSystem.listSync(`${root}/${name}`).length === 0) continue;
-      findings.note('other-queue-type', `${root}/${name} holds ${what}, which are not looked at.`, {
-        path: `${root}/${name}`,
-      });
+    const batchQueues = `${root}/batchconsumequeue`;
+    if (fileSystem.listSync(batchQueues).length > 0) {
+      const message = `${batchQueues} holds batch consume queues, which are not looked at.`;
+      findings.note('other-queue-type', message, { path: batchQueues });
     }
     const knownTopics = topics.size === 0 ? undefined : topics;
     const { deletedBelow } = state;

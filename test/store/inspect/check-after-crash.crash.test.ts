@@ -42,4 +42,4 @@ it('finds a store clean that was recovered after a power cut, both open and clos
     });
   }
   expect(dirtyCount).toBeGreaterThan(0);
-});
+}, 60_000);
