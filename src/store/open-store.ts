@@ -103,7 +103,7 @@ class Opening {
     const durableOffset = await this.#opened(DurableOffset.open(fileSystem, paths.durableOffset));
     const queueCount = QueueCount.open(fileSystem, paths.queueCount);
     const commitLog = await this.#opened(this.#openCommitLog());
-    const consumeQueues = await this.#opened(this.#openConsumeQueues());
+    const consumeQueues = await this.#opened(this.#openConsumeQueues(commitLog.minOffset));
     const index = config.indexEnabled ? await this.#opened(this.#openIndex()) : undefined;
     const delayLevels = new DelayLevels(config.messageDelayLevel);
     const tagsCodes = new TagsCodes(delayLevels);
@@ -211,7 +211,7 @@ class Opening {
     });
   }
 
-  #openConsumeQueues(): Promise<ConsumeQueueStore> {
+  #openConsumeQueues(minPhysicalOffset: number): Promise<ConsumeQueueStore> {
     const { paths, fileSystem, logger, config } = this.#common();
     return ConsumeQueueStore.open({
       fileSystem,
@@ -219,6 +219,7 @@ class Opening {
       segmentSizeBytes: config.consumeQueueSegmentSizeBytes,
       mappedFilesMax: config.consumeQueueMappedFilesMax,
       queueCountMax: config.queueCountMax,
+      minPhysicalOffset,
       logger,
     });
   }

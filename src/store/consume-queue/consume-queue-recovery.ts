@@ -66,6 +66,25 @@ export class QueueFiles {
     return from + this.#countInBlock(wanted, from, to - from);
   }
 
+  /**
+   * The same for units that a crash may have torn: a unit that lies on two pages, of which only the second reached the disk, looks
+   * like one of a record near the beginning of the log. It shows by coming after units of later records, or after none at all.
+   */
+  firstNotInOrder(wanted: (unit: Unit) => boolean, low: number, high: number): number {
+    const found = this.firstNot(wanted, low, high);
+    if (found - low < 2) return found;
+    const last = inOrder(wanted);
+    if (last(this.unitAt(found - 2)) && last(this.unitAt(found - 1))) return found;
+    const next = inOrder(wanted);
+    for (let offset = low; offset < high;) {
+      const unitCount = Math.min(BLOCK_UNITS, high - offset);
+      const count = this.#countInBlock(next, offset, unitCount);
+      offset += count;
+      if (count < unitCount) return offset;
+    }
+    return high;
+  }
+
   /** How many of the next units are wanted, up to the first that is not. */
   #countInBlock(wanted: (unit: Unit) => boolean, fromOffset: number, unitCount: number): number {
     let count = 0;
@@ -105,6 +124,18 @@ export class QueueFiles {
   }
 }
 
+/** Asked for unit after unit: is it wanted, and of a record behind the ones before? */
+function inOrder(wanted: (unit: Unit) => boolean): (unit: Unit) => boolean {
+  let endOffset = 0;
+  return (unit) => {
+    if (!wanted(unit)) return false;
+    if (isPreBlank(unit.physicalOffset, unit.sizeBytes)) return true;
+    if (unit.physicalOffset < endOffset) return false;
+    endOffset = unit.physicalOffset + unit.sizeBytes;
+    return true;
+  };
+}
+
 const isUnit = (unit: Unit): boolean => isValidUnit(unit.physicalOffset, unit.sizeBytes);
 
 /** Reads a few blocks of one queue's directory. Files that can't be right are removed. Throws FileSystemErrors. */
@@ -113,9 +144,11 @@ export function openQueue(options: {
   directory: string;
   fileUnits: number;
   logger: Logger;
+  /** Where the log begins: units below are of no use. */
+  minPhysicalOffset: number;
 }): QueueOnDisk {
   const { fileSystem, directory, fileUnits, logger } = options;
-  const found = listFiles(options);
+  const found = withoutExpired(options, listFiles(options));
   const damage = firstDamage(options, found);
   const first = found[0];
   if (damage !== undefined || first === undefined) {
@@ -162,6 +195,32 @@ function listFiles(options: { fileSystem: FileSystem; directory: string; logger:
     else files.push({ name, startOffset: startBytes / UNIT_SIZE_BYTES });
   }
   return files.sort((a, b) => a.startOffset - b.startOffset);
+}
+
+/**
+ * A power cut may take back the removal of an expired file and not that of the next one: of files with a gap the last run is the
+ * queue when the log does not begin before it. It knows the queue's maximum, so it must not go with what is before.
+ */
+function withoutExpired(
+  options: { fileSystem: FileSystem; directory: string; fileUnits: number; logger: Logger; minPhysicalOffset: number },
+  found: readonly FoundFile[],
+): readonly FoundFile[] {
+  const { fileSystem, directory, fileUnits, logger, minPhysicalOffset } = options;
+  const start = found.findLastIndex((file, index) => {
+    const before = found[index - 1];
+    return before === undefined || before.startOffset + fileUnits !== file.startOffset;
+  });
+  if (start <= 0) return found;
+  const run = found.slice(start);
+  const first = run[0] as FoundFile;
+  if (firstDamage(options, run) !== undefined) return found;
+  const unit = new QueueFiles(fileSystem, directory, fileUnits).unitAt(first.startOffset);
+  if (!isUnit(unit) || unit.physicalOffset > minPhysicalOffset) return found;
+  for (const { name } of found.slice(0, start)) {
+    logger.warn('store.consume-queue.expired-file', { directory, file: name });
+    fileSystem.removeSync(`${directory}/${name}`);
+  }
+  return run;
 }
 
 interface Damage {

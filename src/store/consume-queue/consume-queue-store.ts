@@ -23,6 +23,8 @@ export interface ConsumeQueueStoreOptions {
   /** Files mapped for reading at one time. */
   readonly mappedFilesMax: number;
   readonly queueCountMax: number;
+  /** Where the log begins. Default 0. */
+  readonly minPhysicalOffset?: number;
   readonly logger: Logger;
 }
 
@@ -80,13 +82,13 @@ export class ConsumeQueueStore {
       store.#rebuildFrom = 0;
     }
     for (const topic of options.fileSystem.listSync(options.directory)) {
-      store.#openTopic(topic);
+      store.#openTopic(topic, options.minPhysicalOffset ?? 0);
       await Promise.resolve();
     }
     return store;
   }
 
-  #openTopic(topic: string): void {
+  #openTopic(topic: string, minPhysicalOffset: number): void {
     const directory = `${this.#directory}/${topic}`;
     if (topicNameProblem(topic) !== undefined || this.#fileSystem.statusSync(directory)?.isDirectory !== true) {
       this.#logger.warn('store.consume-queue.unknown-file', { directory: this.#directory, name: topic });
@@ -103,6 +105,7 @@ export class ConsumeQueueStore {
         directory: `${directory}/${name}`,
         fileUnits: this.#fileUnits,
         logger: this.#logger,
+        minPhysicalOffset,
       });
       if (rebuildFrom !== undefined) this.#rebuildFrom = Math.min(this.#rebuildFrom ?? rebuildFrom, rebuildFrom);
       this.#create(topic, queueId, extent);
@@ -271,6 +274,8 @@ export class ConsumeQueueStore {
       queue.raiseFirstFile(startOffset + this.#fileUnits);
       await this.#files.forget(path);
       await this.#fileSystem.remove(path);
+      // One after the other on disk too: after a power cut the files that are left must not have a gap.
+      await this.#fileSystem.syncDirectory(queue.directory);
       fileCount++;
     }
     return fileCount;

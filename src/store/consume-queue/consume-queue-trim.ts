@@ -36,7 +36,7 @@ export async function trimQueue(shared: TrimSurroundings, queue: ConsumeQueue, t
     (isValidUnit(unit.physicalOffset, unit.sizeBytes) &&
       unit.physicalOffset >= trusted.from &&
       unit.physicalOffset + unit.sizeBytes <= trusted.to);
-  const maxOffset = files.firstNot(isTrusted, firstFileOffset, filesEndOffset);
+  const maxOffset = files.firstNotInOrder(isTrusted, firstFileOffset, filesEndOffset);
   const extent = files.extentOf(firstFileOffset, filesEndOffset, maxOffset);
   if (extent.minOffset === extent.maxOffset) {
     await removeFiles(shared, files, firstFileOffset, filesEndOffset);

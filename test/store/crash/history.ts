@@ -66,6 +66,8 @@ export class History {
   /** Deletions under way, with what was claimed of the generation before. */
   readonly deletions = new Map<string, Deletion & { readonly claims: Map<number, Claim> }>();
   readonly commits = new Map<string, Commit[]>();
+  /** The machine once stopped in the middle of a topic's deletion. */
+  wasDeletionCut = false;
   readonly #optionalCommits = new Map<string, Commit[]>();
   #nextNumber = 1;
 
@@ -181,6 +183,7 @@ export class History {
   }
 
   aftermath(how: CrashKind, crashed: { flushedOffset: number; minOffset: number; atMs: number }): Aftermath {
+    if (this.deletions.size > 0) this.wasDeletionCut = true;
     let requiredEnd = crashed.flushedOffset;
     if (how === 'kill') {
       for (const claims of this.#allClaims()) {

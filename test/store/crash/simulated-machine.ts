@@ -4,6 +4,8 @@
 import { ManualClock } from '../../../src/base/clock.ts';
 import { silentLogger, type Logger } from '../../../src/base/logger.ts';
 import { Prng } from '../../../src/base/prng.ts';
+import { findViolations } from '../../../src/store/inspect/check-store.ts';
+import type { FindingKind } from '../../../src/store/inspect/finding.ts';
 import type { FileSystem } from '../../../src/store/file-system.ts';
 import type { MessageStore } from '../../../src/store/message-store.ts';
 import { openStore } from '../../../src/store/open-store.ts';
@@ -99,6 +101,25 @@ export class SimulatedMachine {
         if (!this.isDead) this.fatalErrors.push(error);
       },
     });
+  }
+
+  /** What `store check` says of the directory, strictly, but for kinds that are to be expected. */
+  async check(config: StoreConfig, expected: ReadonlySet<FindingKind>): Promise<string[]> {
+    const found = await findViolations({
+      dir: DIRECTORY,
+      fileSystem: this.fileSystem,
+      lock: false,
+      strict: true,
+      segmentSizeBytes: config.commitLogSegmentSizeBytes,
+      indexGeometry: { hashSlotCount: config.indexHashSlotCount, entryCountMax: config.indexEntryCountMax },
+      stateRows: () => {
+        const rows = new Map([...this.#keyValues.range('')].map(({ key, value }) => [key, value]));
+        return Promise.resolve({ rows, problems: [] });
+      },
+    });
+    return found
+      .filter(({ kind }) => !expected.has(kind))
+      .map(({ kind, message }) => `store check: ${kind}: ${message}`);
   }
 
   /** Lets time pass until the promise has settled or the machine has stopped. */

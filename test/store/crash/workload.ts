@@ -76,7 +76,12 @@ export class Workload {
   }
 
   #keep(promise: Promise<unknown>): void {
-    const kept = promise.finally(() => this.#outstanding.delete(kept));
+    const { machine, history } = this.#parts;
+    const kept: Promise<unknown> = promise
+      .catch((error: unknown) => {
+        if (!machine.isDead) history.violated(`a call failed for no reason: ${String(error)}`);
+      })
+      .finally(() => this.#outstanding.delete(kept));
     this.#outstanding.add(kept);
   }
 
