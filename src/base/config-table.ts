@@ -111,8 +111,14 @@ function parseValue(key: string, entry: ConfigEntry, text: string, source: strin
       throw refuse(entry.form ?? 'of another form');
     case 'choice':
       if (entry.choices.includes(text)) return text;
-      throw refuse(`one of ${entry.choices.join(', ')}`);
+      throw refuse(choicesInWords(entry));
   }
+}
+
+/** With a single choice the reason matters more than the value. */
+function choicesInWords({ choices, sentence }: ChoiceEntry): string {
+  if (choices.length > 1) return `one of ${choices.join(', ')}`;
+  return `${choices[0] === '' ? 'empty' : (choices[0] ?? '')}: ${sentence.replace(/\.$/, '')}`;
 }
 
 function unknownKey(key: string, known: readonly string[], source: string): ConfigError {

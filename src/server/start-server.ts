@@ -15,6 +15,7 @@ import {
   type NamesrvFileValues,
   type Overrides,
 } from './config/read-config-file.ts';
+import { remotingLimitsOf } from './config/remoting-config-table.ts';
 import { storeConfigOf } from './config/store-config-table.ts';
 
 export interface StartBrokerOptions {
@@ -45,11 +46,11 @@ export async function startBroker(options: StartBrokerOptions): Promise<RunningB
   });
   try {
     const broker = createBroker({
-      settings: brokerSettingsOf(values, values),
+      settings: brokerSettingsOf(values),
       store,
       clock,
       logger,
-      limits: { idleTimeoutMs: values.serverChannelMaxIdleTimeSeconds * 1_000 },
+      limits: remotingLimitsOf(values),
     });
     await broker.start();
     const stop = async (): Promise<void> => {
@@ -79,7 +80,7 @@ export async function startNamesrv(options: StartNamesrvOptions): Promise<Namesr
     scanIntervalMs: values.scanNotActiveBrokerInterval,
     clock,
     logger,
-    limits: { idleTimeoutMs: values.serverChannelMaxIdleTimeSeconds * 1_000 },
+    limits: remotingLimitsOf(values),
     ...(resolveBrokerAddress === undefined ? {} : { resolveBrokerAddress }),
   });
   await namesrv.start();

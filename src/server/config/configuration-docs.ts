@@ -4,6 +4,7 @@ import type { ConfigEntry, ConfigTable, IgnoredKeys } from '../../base/config-ta
 import { brokerConfigTable } from './broker-config-table.ts';
 import { ignoredBrokerKeys, ignoredNamesrvKeys } from './ignored-keys.ts';
 import { namesrvConfigTable } from './namesrv-config-table.ts';
+import { remotingConfigTable } from './remoting-config-table.ts';
 import { storeConfigTable } from './store-config-table.ts';
 
 const HEAD = `# Configuration
@@ -21,9 +22,10 @@ A key that is in no table below stops the start, and the error names the nearest
 export function configurationDocs(): string {
   return [
     HEAD,
-    section('Broker', 'broker.conf, first half.', brokerConfigTable),
-    section('Store', 'broker.conf, second half.', storeConfigTable),
+    section('Broker', 'broker.conf.', brokerConfigTable),
+    section('Store', 'broker.conf.', storeConfigTable),
     section('Name server', 'namesrv.conf.', namesrvConfigTable),
+    section('Connections', 'broker.conf and namesrv.conf.', remotingConfigTable),
     ignoredSection('Keys of a broker.conf without an effect', ignoredBrokerKeys),
     ignoredSection('Keys of a namesrv.conf without an effect', ignoredNamesrvKeys),
   ].join('\n');

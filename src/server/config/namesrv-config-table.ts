@@ -20,16 +20,6 @@ export const namesrvConfigTable = {
     origin: 'NettyServerConfig',
     needsRestart: true,
   },
-  serverChannelMaxIdleTimeSeconds: {
-    type: 'integer',
-    unit: 'seconds',
-    default: 120,
-    min: 1,
-    max: 86_400,
-    sentence: 'A connection without traffic for this long is closed.',
-    origin: 'NettyServerConfig',
-    needsRestart: true,
-  },
   scanNotActiveBrokerInterval: {
     type: 'integer',
     unit: 'ms',

@@ -7,15 +7,18 @@ import { parseJavaProperties } from '../../base/java-properties.ts';
 import { brokerConfigTable } from './broker-config-table.ts';
 import { ignoredBrokerKeys, ignoredNamesrvKeys } from './ignored-keys.ts';
 import { namesrvConfigTable } from './namesrv-config-table.ts';
+import { remotingConfigTable } from './remoting-config-table.ts';
 import { storeConfigTable } from './store-config-table.ts';
 
-export type BrokerFileValues = ConfigValues<typeof brokerConfigTable & typeof storeConfigTable>;
-export type NamesrvFileValues = ConfigValues<typeof namesrvConfigTable>;
+/** All that a broker.conf may have, and all that a namesrv.conf may have. */
+export const brokerFileTable = { ...brokerConfigTable, ...remotingConfigTable, ...storeConfigTable } as const;
+export const namesrvFileTable = { ...namesrvConfigTable, ...remotingConfigTable } as const;
+
+export type BrokerFileValues = ConfigValues<typeof brokerFileTable>;
+export type NamesrvFileValues = ConfigValues<typeof namesrvFileTable>;
 
 /** Settings by Apache's keys, as text. They win over the file. */
 export type Overrides = Readonly<Record<string, string>>;
-
-const brokerFileTable = { ...brokerConfigTable, ...storeConfigTable } as const;
 
 /** Reads a broker.conf; without a path there are only the overrides. Throws ConfigError. */
 export function readBrokerConfig(path: string | undefined, overrides: Overrides): ReadConfig<typeof brokerFileTable> {
@@ -23,11 +26,8 @@ export function readBrokerConfig(path: string | undefined, overrides: Overrides)
 }
 
 /** Reads a namesrv.conf; without a path there are only the overrides. Throws ConfigError. */
-export function readNamesrvConfig(
-  path: string | undefined,
-  overrides: Overrides,
-): ReadConfig<typeof namesrvConfigTable> {
-  return readConfig(namesrvConfigTable, ignoredNamesrvKeys, merge(path, overrides), path ?? 'command line');
+export function readNamesrvConfig(path: string | undefined, overrides: Overrides): ReadConfig<typeof namesrvFileTable> {
+  return readConfig(namesrvFileTable, ignoredNamesrvKeys, merge(path, overrides), path ?? 'command line');
 }
 
 function merge(path: string | undefined, overrides: Overrides): Map<string, string> {
