@@ -13,7 +13,7 @@ import type { StoreConfig } from '../src/store/store-config.ts';
 export interface BenchStore {
   readonly store: MessageStore;
   readonly directory: string;
-  end(): Promise<void>;
+  readonly end: () => Promise<void>;
 }
 
 /** Segments large enough that a run rolls now and then, as a server does. */
