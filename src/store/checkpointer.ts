@@ -15,6 +15,7 @@ import type { IndexService } from './index/index-service.ts';
 
 /** While units wait in memory for the disk, they are written out once this share of their bound is reached. */
 const WRITE_OUT_SHARE = 0.5;
+const RETRY_DELAY_MS = 1_000;
 
 export interface CheckpointerParts {
   readonly fileSystem: FileSystem;
@@ -44,6 +45,8 @@ export class Checkpointer {
   #checkpointedOffset: number;
   #lastStoreTimestampMs = 0;
   #stopped = false;
+  /** A sync failed: a later one would succeed without the pages that the kernel dropped. */
+  #failure: Error | undefined;
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts;
@@ -63,9 +66,9 @@ export class Checkpointer {
     if (!this.#isWritingOut && consumeQueues.pendingBytes > pendingBytesMax * WRITE_OUT_SHARE) this.#writeOutEarly();
   }
 
-  #arm(): void {
+  #arm(delayMs = this.#parts.intervalMs): void {
     if (this.#stopped) return;
-    this.#timer = this.#parts.clock.schedule(this.#parts.intervalMs, () => {
+    this.#timer = this.#parts.clock.schedule(delayMs, () => {
       this.#timer = undefined;
       this.checkpointNow().then(
         () => {
@@ -73,7 +76,8 @@ export class Checkpointer {
         },
         (error: unknown) => {
           this.#parts.logger.warn('store.checkpoint.postponed', { reason: describeError(error) });
-          this.#arm();
+          // A full disk: writes are refused until this succeeds, so it is tried again soon.
+          if (this.#failure === undefined) this.#arm(Math.min(RETRY_DELAY_MS, this.#parts.intervalMs));
         },
       );
     });
@@ -86,7 +90,7 @@ export class Checkpointer {
       (error: unknown) => {
         this.#parts.logger.warn('store.consume-queue.write-out-failed', { reason: describeError(error) });
         // The next append tries again at once otherwise: a second is soon enough for a full disk.
-        this.#parts.clock.schedule(1_000, () => (this.#isWritingOut = false));
+        this.#parts.clock.schedule(RETRY_DELAY_MS, () => (this.#isWritingOut = false));
       },
     );
   }
@@ -110,6 +114,7 @@ export class Checkpointer {
 
   async #checkpoint(): Promise<void> {
     const { commitLog, logFlush, index, checkpoint, durableOffset, fileSystem, directory } = this.#parts;
+    if (this.#failure !== undefined) throw this.#failure;
     const offset = commitLog.endOffset;
     const { queueCount } = this.#parts.consumeQueues;
     const storeTimestampMs = this.#lastStoreTimestampMs;
@@ -126,12 +131,14 @@ export class Checkpointer {
       checkpoint.logicsPhysicalOffset = offset;
       await checkpoint.flush();
       await durableOffset.sync();
-      await this.#parts.queueCount.record(queueCount);
     } catch (error) {
+      this.#failure = error as Error;
       this.#parts.onFatal(error as Error);
       throw error;
     }
     this.#checkpointedOffset = offset;
+    // A small file that is replaced: on a full disk the one before stays.
+    await this.#parts.queueCount.record(queueCount);
   }
 
   /** No more checkpoints; waits for the one under way. */

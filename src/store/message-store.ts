@@ -111,7 +111,10 @@ export class MessageStore implements AsyncDisposable {
 
   /** Records that end above this offset do not exist yet for readers. */
   get readableLimit(): number {
-    return this.#isSyncFlush ? this.#parts.commitLog.flushedOffset : this.#parts.commitLog.endOffset;
+    const { commitLog, logFlush } = this.#parts;
+    // After a failed sync nobody builds on what may not be there tomorrow.
+    const isFlushedOnly = this.#isSyncFlush || logFlush.failure !== undefined;
+    return isFlushedOnly ? commitLog.flushedOffset : commitLog.endOffset;
   }
 
   /**
@@ -478,30 +481,29 @@ export class MessageStore implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { writeGate, retention, checkpointer, logFlush, state, commitLog, consumeQueues, index, finish } =
-      this.#parts;
+    const { writeGate, retention, checkpointer, logFlush, state, commitLog, consumeQueues, index } = this.#parts;
+    const isFenced = writeGate.isFenced;
     writeGate.close('The store is closing.');
     this.#waiting.resolveAll(writeGate.refusal as PutRefused);
     await retention.stop();
     const reminder = this.#parts.clock.schedule(CLOSE_REMINDER_MS, () =>
       this.#parts.logger.warn('store.close.waiting', { reason: 'a reader still holds views; release() them' }),
     );
-    let clean = logFlush.failure === undefined;
-    try {
-      if (clean) await checkpointer.checkpointNow();
-    } catch (error) {
-      clean = false;
-      throw error;
-    } finally {
-      await checkpointer.stop();
-      await logFlush.stop();
-      await state.close();
-      await index?.close();
-      await consumeQueues.close();
-      await commitLog.close();
-      reminder.cancel();
-      await finish(clean);
-    }
+    const failures: unknown[] = [];
+    const steps: (() => Promise<void> | undefined)[] = [
+      () => (isFenced ? undefined : checkpointer.checkpointNow()),
+      () => checkpointer.stop(),
+      () => logFlush.stop(),
+      () => state.close(),
+      () => index?.close(),
+      () => consumeQueues.close(),
+      () => commitLog.close(),
+    ];
+    // One that fails must not keep the others open, nor the lock: the first failure is told when all is closed.
+    for (const step of steps) await Promise.resolve(step()).catch((error: unknown) => failures.push(error));
+    reminder.cancel();
+    await this.#parts.finish(!isFenced && failures.length === 0);
+    if (failures.length > 0) throw failures[0] as Error;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -311,14 +311,17 @@ class Opening {
     const intervalMs = config.cleanIntervalMs;
     const retention = new Retention({ ...views, checkpointer, writeGate, settings: config, intervalMs });
     const finish = async (clean: boolean): Promise<void> => {
-      if (clean) {
-        durableOffset.write(commitLog.endOffset, true);
-        await durableOffset.sync();
+      try {
+        if (clean) {
+          durableOffset.write(commitLog.endOffset, true);
+          await durableOffset.sync();
+        }
+        await durableOffset.close();
+        await checkpoint.close();
+        if (clean) await removeAbortFile(fileSystem, paths.abort);
+      } finally {
+        lock.release();
       }
-      await durableOffset.close();
-      await checkpoint.close();
-      if (clean) await removeAbortFile(fileSystem, paths.abort);
-      lock.release();
     };
     const store: MessageStore = new MessageStore({
       ...views,

@@ -56,6 +56,8 @@ export async function recoverStore(parts: RecoveryParts): Promise<void> {
   const isTrusted = decision.action === 'trust';
   const read = isTrusted ? { fromOffset: decision.from, endOffset: decision.from } : await findAndCut(parts, decision);
   const { endOffset } = read;
+  // What we wrote ourselves and stopped cleanly has its blocks.
+  if (!isTrusted) await commitLog.files.reserveFrom(endOffset);
   commitLog.setEnd(endOffset);
   const from = await viewsStart(parts, decision, read);
   if (!isTrusted || from < endOffset) {

@@ -31,6 +31,10 @@ export class WriteGate {
     this.#choose();
   }
 
+  get isFenced(): boolean {
+    return this.#fenced !== undefined;
+  }
+
   /** No room for the next log segment. Opens again with {@link openForSpace}. */
   closeForSpace(error: unknown): PutRefused {
     this.#space = refuse(spaceReason(error));

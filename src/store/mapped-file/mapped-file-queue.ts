@@ -150,6 +150,11 @@ export class MappedFileQueue {
     return tail;
   }
 
+  /** At open: reserves the blocks of every segment that is going to be written, from the one that holds the log's end on. */
+  async reserveFrom(endOffset: number): Promise<void> {
+    for (const file of this.#files) if (file.endOffset > endOffset) await file.reserve();
+  }
+
   /** Starts making the next segment off the loop, unless there is one, or one is under way, or the last try failed. */
   requestNext(): void {
     if (this.#spares.length > 0 || this.#making !== undefined || this.#makingFailed || this.#isClosed) return;

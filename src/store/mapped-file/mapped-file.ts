@@ -91,6 +91,16 @@ export class MappedFile {
     throw closedProblem(this.path);
   }
 
+  /**
+   * Maps the file anew with every block reserved: a write to a hole on a full disk would kill the process, and somebody else may
+   * have made the file sparse. Rejects with 'ERR_FS_NO_SPACE'; for opening a store, when nobody holds a pin.
+   */
+  async reserve(): Promise<void> {
+    await this.unmap();
+    const options = { sizeBytes: this.sizeBytes, mode: 'open', preallocate: true } as const;
+    await this.#adopt(await this.#fileSystem.openRegion(this.path, options));
+  }
+
   /** For opening a store, when nothing else waits. */
   mapSync(): MappedRegion {
     assert(!this.#isDeleted, 'a deleted file is not mapped again');
