@@ -3,7 +3,10 @@
 
 import { crc32 as zlibCrc32 } from 'node:zlib';
 
-/** 0..2^32-1 */
-export type Crc32 = (bytes: Uint8Array) => number;
+/** 0..2^32-1; of all the bytes, or of a part of them: a native implementation needs no view for that. */
+export type Crc32 = (bytes: Uint8Array, position?: number, lengthBytes?: number) => number;
 
-export const crc32: Crc32 = (bytes) => zlibCrc32(bytes);
+export const crc32: Crc32 = (bytes, position, lengthBytes) =>
+  position === undefined || lengthBytes === undefined
+    ? zlibCrc32(bytes)
+    : zlibCrc32(bytes.subarray(position, position + lengthBytes));

@@ -31,17 +31,30 @@ export const PropertyName = {
   TIMER_DELAY_MS: 'TIMER_DELAY_MS',
 } as const;
 
-/** The value of one property, or undefined. The first occurrence wins only if it is the only one: Java's map keeps the last. */
+const NAME_VALUE_CODE = NAME_VALUE_SEPARATOR.charCodeAt(0);
+
+/**
+ * The value of one property, or undefined. Of a name that stands there twice the last one with a value counts, as in Java's map.
+ * Entry by entry: searching for the name itself, which is mostly not there, takes longer.
+ */
 export function getProperty(properties: string, name: string): string | undefined {
-  const needle = name + NAME_VALUE_SEPARATOR;
-  for (let at = properties.lastIndexOf(needle); at >= 0; at = at === 0 ? -1 : properties.lastIndexOf(needle, at - 1)) {
-    if (at !== 0 && properties[at - 1] !== PROPERTY_SEPARATOR) continue;
-    const start = at + needle.length;
-    const end = properties.indexOf(PROPERTY_SEPARATOR, start);
-    const value = end < 0 ? properties.slice(start) : properties.slice(start, end);
-    return value.length > 0 ? value : undefined;
+  const first = name.charCodeAt(0);
+  let value: string | undefined;
+  for (let at = 0; at < properties.length;) {
+    const found = properties.indexOf(PROPERTY_SEPARATOR, at);
+    const end = found < 0 ? properties.length : found;
+    const start = at + name.length + 1;
+    if (
+      start < end &&
+      properties.charCodeAt(at) === first &&
+      properties.charCodeAt(start - 1) === NAME_VALUE_CODE &&
+      properties.startsWith(name, at)
+    ) {
+      value = properties.slice(start, end);
+    }
+    at = end + 1;
   }
-  return undefined;
+  return value;
 }
 
 /** All properties, in their order; entries without a separator, a name or a value are dropped, as Java drops them. */

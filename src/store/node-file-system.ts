@@ -22,7 +22,7 @@ import { dirname, join, resolve } from 'node:path';
 import { assert } from '../base/assert.ts';
 import type { Crc32 } from '../base/crc32.ts';
 import { errorCode } from '../base/errors.ts';
-import { crc32 } from '../native/crc32.ts';
+import { crc32OfRange } from '../native/crc32.ts';
 import * as native from '../native/file-tasks.ts';
 import { type MappedFileRegion, openMappedFile, openMappedFileSync } from '../native/mapped-file-region.ts';
 import { NativeError } from '../native/native-error.ts';
@@ -49,7 +49,8 @@ const TEMPORARY_SUFFIX = '.tmp';
 
 export class NodeFileSystem implements FileSystem {
   readonly name: string = 'native';
-  readonly crc32: Crc32 = (bytes) => crc32(bytes);
+  readonly crc32: Crc32 = (bytes, position = 0, lengthBytes = bytes.length - position) =>
+    crc32OfRange(bytes, position, lengthBytes);
   readonly limitations: readonly string[] = [];
   /** Directories that were made here and whose own entry, in the directory above, may not be on disk yet. */
   readonly #freshDirectories = new Set<string>();

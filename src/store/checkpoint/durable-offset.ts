@@ -86,7 +86,7 @@ export class DurableOffset {
 }
 
 function slotCrc(buffer: Buffer, start: number): number {
-  return crc32(buffer.subarray(start, start + SLOT_CRC_POSITION));
+  return crc32(buffer, start, SLOT_CRC_POSITION);
 }
 
 /** What the file says, for tools that must not open it; undefined when neither slot can be read. `bytes`: the whole file. */

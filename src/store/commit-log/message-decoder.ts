@@ -170,7 +170,7 @@ export function shapeProblem(buffer: Buffer, bounds: RecordBounds, shape: Record
 export function isBodyIntact(buffer: Buffer, position: number, shape: RecordShape, crc32: Crc32): boolean {
   const { bodyPosition, bodyLength } = shape;
   const stored = buffer.readInt32BE(position + BODY_CRC_POSITION);
-  return (crc32(buffer.subarray(bodyPosition, bodyPosition + bodyLength)) & BODY_CRC_MASK) === stored;
+  return (crc32(buffer, bodyPosition, bodyLength) & BODY_CRC_MASK) === stored;
 }
 
 /**

@@ -5,6 +5,8 @@ const zeros = Buffer.alloc(CHUNK_SIZE_BYTES);
 
 /** Shared, read-only by convention: never more than 1 MiB. */
 export function isAllZero(buffer: Buffer, from: number, to: number): boolean {
+  // Mostly the first byte decides, without a native call.
+  if (from < to && buffer[from] !== 0) return false;
   for (let position = from; position < to; position += CHUNK_SIZE_BYTES) {
     const length = Math.min(CHUNK_SIZE_BYTES, to - position);
     if (buffer.compare(zeros, 0, length, position, position + length) !== 0) return false;
