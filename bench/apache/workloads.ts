@@ -41,7 +41,7 @@ async function storedMessages(server: Contestant, topic: string): Promise<number
     const { response } = await connection.exchange({ code: GET_MAX_OFFSET, ext: { topic, queueId: String(queueId) } });
     total += Number(response.header.extFields?.['offset'] ?? 0);
   }
-  connection.close();
+  void connection.close();
   return total;
 }
 
