@@ -122,6 +122,7 @@ class Opening {
       clock,
       logger,
       hasAbortFile: wasAborted,
+      abortFile: paths.abort,
       checkCrc: config.checkCrcOnRecover,
       pendingBytesMax: config.consumeQueuePendingBytesMax,
       deletedBelow: readTopicDeletions(keyValues),

@@ -4,6 +4,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { hasQueueEntry } from '../model/sys-flag.ts';
+import { createAbortFile } from './checkpoint/abort-file.ts';
 import type { DurableOffset } from './checkpoint/durable-offset.ts';
 import type { QueueCount } from './checkpoint/queue-count.ts';
 import type { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
@@ -33,6 +34,7 @@ export interface RecoveryParts {
   readonly logger: Logger;
   /** The abort file was there: the last owner did not stop cleanly. */
   readonly hasAbortFile: boolean;
+  readonly abortFile: string;
   readonly checkCrc: boolean;
   readonly pendingBytesMax: number;
   readonly deletedBelow: DeletedBelow;
@@ -96,6 +98,7 @@ async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise
 async function viewsStart(parts: RecoveryParts, decision: OpenDecision, read: ReadLog): Promise<number> {
   const { commitLog, consumeQueues, index, deletedBelow } = parts;
   let from = Math.min(read.fromOffset, read.endOffset);
+  await beginAgainAt(parts, decision, from);
   if (decision.action !== 'trust') {
     await consumeQueues.trim(from, deletedBelow);
     const indexFrom = await index?.trim(from);
@@ -110,7 +113,27 @@ async function viewsStart(parts: RecoveryParts, decision: OpenDecision, read: Re
   for (const rebuildFrom of [consumeQueues.rebuildFrom, index?.rebuildFrom]) {
     if (rebuildFrom !== undefined) from = Math.min(from, rebuildFrom);
   }
-  return Math.max(from, commitLog.minOffset);
+  from = Math.max(from, commitLog.minOffset);
+  await beginAgainAt(parts, decision, from);
+  return from;
+}
+
+/**
+ * Views are filled again from below the point where this recovery began. Should it be cut short, the next one would begin at that
+ * point too and take them for complete: so the checkpoint moves down first, and the store counts as not stopped cleanly.
+ */
+async function beginAgainAt(parts: RecoveryParts, decision: OpenDecision, offset: number): Promise<void> {
+  const { checkpoint, fileSystem, abortFile, logger } = parts;
+  if (offset >= decision.from) return;
+  if (parts.hasAbortFile && checkpoint.logicsPhysicalOffset === offset && checkpoint.logicsMsgTimestamp === 0) return;
+  logger.info('store.recovery.rebuilds', { fromOffset: offset, row: decision.row, rowOffset: decision.from });
+  checkpoint.logicsPhysicalOffset = offset;
+  // An offset of 0 counts as unknown, and then the times decide: the log's beginning is the only answer that is surely right.
+  checkpoint.physicMsgTimestamp = 0;
+  checkpoint.logicsMsgTimestamp = 0;
+  checkpoint.indexMsgTimestamp = 0;
+  await checkpoint.flush();
+  await createAbortFile(fileSystem, abortFile);
 }
 
 async function dispatchAgain(parts: RecoveryParts, from: number, endOffset: number): Promise<void> {
