@@ -228,8 +228,10 @@ async function moveSegmentsAway(commitLog: CommitLog, endOffset: number, directo
   const behind = files.files.filter((file) => file.startOffset > endOffset);
   const withData: number[] = [];
   for (const file of behind) {
-    const isEmpty = await files.use(file, ({ buffer }) => isAllZero(buffer, 0, buffer.length));
-    if (!isEmpty) withData.push(file.startOffset);
+    const first = await files.use(file, ({ buffer }) =>
+      chunksWithData(buffer, 0, buffer.length, (position) => files.nextDataPosition(file, position)).next(),
+    );
+    if (first.done !== true) withData.push(file.startOffset);
   }
   const quarantined: string[] = [];
   const lowest = withData[0];
@@ -246,7 +248,8 @@ async function zeroBehind({ files }: CommitLog, endOffset: number): Promise<numb
   return files.use(file, async (region) => {
     let zeroedBytes = 0;
     const from = endOffset - file.startOffset;
-    for (const { position, lengthBytes } of chunksWithData(region.buffer, from, region.sizeBytes)) {
+    const nextData = (position: number): number => files.nextDataPosition(file, position);
+    for (const { position, lengthBytes } of chunksWithData(region.buffer, from, region.sizeBytes, nextData)) {
       await region.zeroRange(position, lengthBytes);
       zeroedBytes += lengthBytes;
     }

@@ -123,6 +123,13 @@ export class MappedFileQueue {
     for (const file of mapped.slice(0, excess)) this.#unmapLater(file);
   }
 
+  /** Where the next byte that may be other than zero is, at or after a position; the file's size when there is none. */
+  nextDataPosition(file: MappedFile, position: number): number {
+    const { fileSystem } = this.#options;
+    if (fileSystem.nextDataSync === undefined || position >= file.sizeBytes) return position;
+    return fileSystem.nextDataSync(file.path, position) ?? file.sizeBytes;
+  }
+
   /** Unmaps when the pins are gone; nobody waits for it but {@link close}. */
   #unmapLater(file: MappedFile): void {
     const closing: Promise<void> = file

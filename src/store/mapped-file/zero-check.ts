@@ -14,14 +14,19 @@ export function isAllZero(buffer: Buffer, from: number, to: number): boolean {
   return true;
 }
 
-/** The chunks (at most 1 MiB each) of the range that hold something else than zeros. */
+/**
+ * The chunks (at most 1 MiB each) of the range that hold something else than zeros. `nextData` says where to go on from a
+ * position: behind a hole, for whoever knows of holes. Looking into one would make a page of memory for each page of it.
+ */
 export function* chunksWithData(
   buffer: Buffer,
   from: number,
   to: number,
+  nextData: (position: number) => number = (position) => position,
 ): Generator<{ position: number; lengthBytes: number }> {
-  for (let position = from; position < to; position += CHUNK_SIZE_BYTES) {
+  for (let position = nextData(from); position < to;) {
     const lengthBytes = Math.min(CHUNK_SIZE_BYTES, to - position);
-    if (buffer.compare(zeros, 0, lengthBytes, position, position + lengthBytes) !== 0) yield { position, lengthBytes };
+    if (!isAllZero(buffer, position, position + lengthBytes)) yield { position, lengthBytes };
+    position = nextData(position + lengthBytes);
   }
 }
