@@ -8,5 +8,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/**/*.interop.test.ts', 'test/**/*.slow.crash.test.ts'],
     env: { COMETMQ_VERIFY: '1' },
     pool: 'forks',
+    // For machines under load; nothing here takes a second on an idle one.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The one command. It finds the subcommand and loads no more than that needs: a start must be quick.
 
-import { ConfigError } from '../base/config-table.ts';
+import { ConfigError, nearestName } from '../base/config-table.ts';
 import { CometError, describeError } from '../base/errors.ts';
 import { ExitStatus } from './exit-status.ts';
 import { UsageError } from './usage-error.ts';
@@ -37,7 +37,11 @@ async function main(args: readonly string[]): Promise<number> {
     return ExitStatus.OK;
   }
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (load === undefined) throw new UsageError(`There is no command "${name}".`, 'cometmq --help');
+  if (load === undefined) {
+    const nearest = nearestName(name, Object.keys(commands));
+    const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+    throw new UsageError(`There is no command "${name}".${hint}`, 'cometmq --help');
+  }
   const command = await load();
   return command(rest);
 }
@@ -52,9 +56,14 @@ function explain(error: unknown): number {
     process.stderr.write(`cometmq: ${error.message}\n`);
     return ExitStatus.USAGE;
   }
-  const text = error instanceof CometError ? error.message : ((error as Error).stack ?? describeError(error));
+  const text = isForeseen(error) ? error.message : ((error as Error).stack ?? describeError(error));
   process.stderr.write(`cometmq: ${text}\n`);
   return ExitStatus.FAILED;
+}
+
+/** Ours, or the system's about a file or a socket. */
+function isForeseen(error: unknown): error is Error {
+  return error instanceof CometError || (error instanceof Error && 'syscall' in error && 'errno' in error);
 }
 
 process.exitCode = await main(process.argv.slice(2)).catch(explain);

@@ -1,6 +1,7 @@
 // The command line of one subcommand: Node's own parser, with our sentence when it refuses.
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { nearestName } from '../base/config-table.ts';
 import { describeError } from '../base/errors.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -19,8 +20,18 @@ export function parseFlags<Options extends FlagOptions>(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError(describeError(error).split('. ')[0] ?? '', help);
+    throw new UsageError(sentenceOf(error, Object.keys(options)), help);
   }
+}
+
+/** Node's message is about how to write an option that is none; what is wanted is the option that was meant. */
+function sentenceOf(error: unknown, known: readonly string[]): string {
+  const text = (describeError(error).split(/\. |\n/)[0] ?? '').replace(/\.?$/, '.');
+  const name = /^Unknown option '(-+)([^']+)'/.exec(text);
+  if (name === null) return text;
+  const nearest = nearestName(name[2] ?? '', known);
+  const hint = nearest === undefined ? '' : ` Did you mean --${nearest}?`;
+  return `There is no option ${name[1] ?? ''}${name[2] ?? ''}.${hint}`;
 }
 
 /** A whole number from a flag, within bounds. */

@@ -1,7 +1,8 @@
 // Puts the parts together: a name server and a broker with its store in one process, over real ports on loopback.
 
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { ConfigError } from '../base/config-table.ts';
 import { silentLogger, type Logger } from '../base/logger.ts';
 import { createBroker, type Broker } from '../broker/broker.ts';
 import { createNamesrv, type Namesrv } from '../namesrv/namesrv.ts';
@@ -88,14 +89,15 @@ export async function startNamesrv(options: StartNamesrvOptions): Promise<Namesr
 }
 
 export interface StartServerOptions {
-  /** The data directory; made when it is not there. */
-  readonly dataDir: string;
+  /** The data directory; made when it is not there. Default: `storePathRootDir` of the configuration, else ./data. */
+  readonly dataDir?: string;
   /** A broker.conf of Apache's form. */
   readonly brokerConfigFile?: string;
   /** Settings by Apache's keys; they win over the file. */
   readonly brokerConfig?: Overrides;
+  /** The name server listens where the broker does, and has its limits, unless this says otherwise. */
   readonly namesrvConfig?: Overrides;
-  /** Added to every default port. */
+  /** Added to the default ports and to the one of the file; a `listenPort` among the settings is taken as it is. */
   readonly portOffset?: number;
   /** Take free ports instead. */
   readonly freePorts?: boolean;
@@ -117,15 +119,20 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 const NAMESRV_PORT = 9876;
-const BROKER_PORT = 10_911;
+const PORT_MAX = 65_535;
 
 /** Starts name server and broker in this process. Resolves when both ports answer and the broker is in the routes. */
-export async function startServer(options: StartServerOptions): Promise<RunningServer> {
+export async function startServer(options: StartServerOptions = {}): Promise<RunningServer> {
   const { clock = systemClock, logger = silentLogger } = options;
-  const dataDir = resolve(options.dataDir);
-  const port = (usual: number): string => String(options.freePorts === true ? 0 : usual + (options.portOffset ?? 0));
-  const namesrvRead = readNamesrvConfig(undefined, { listenPort: port(NAMESRV_PORT), ...options.namesrvConfig });
-  const routes: { broker: Broker | undefined; advertised: boolean } = { broker: undefined, advertised: false };
+  const brokerRead = readBrokerConfig(options.brokerConfigFile, options.brokerConfig ?? {}, { brokerName: 'broker-a' });
+  const namesrvRead = readNamesrvConfig(undefined, {
+    listenPort: String(shiftedPort(NAMESRV_PORT, options)),
+    bindAddress: brokerRead.values.bindAddress,
+    ...options.namesrvConfig,
+  });
+  const namedElsewhere = brokerRead.values.namesrvAddr;
+  const dataDir = resolve(options.dataDir ?? (brokerRead.values.storePathRootDir || 'data'));
+  const routes: { broker: Broker | undefined } = { broker: undefined };
   const namesrv = await startNamesrv({
     values: namesrvRead.values,
     clock,
@@ -133,23 +140,16 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     // Our own broker is on this machine: whatever address the client used for the name server leads to it as well.
     resolveBrokerAddress: (brokerName, _brokerId, registered, connection) => {
       const own = routes.broker;
-      if (own === undefined || routes.advertised || brokerName !== own.brokerName) return registered;
+      if (own === undefined || brokerRead.values.brokerIP1 !== '' || brokerName !== own.brokerName) return registered;
       return `${hostForUrl(connection.localAddress)}:${own.address.port}`;
     },
   });
   try {
     const namesrvAddress = formatAddress(namesrv.address);
-    const brokerRead = readBrokerConfig(options.brokerConfigFile, {
-      listenPort: port(BROKER_PORT),
-      brokerName: 'broker-a',
-      bindAddress: namesrvRead.values.bindAddress,
-      ...options.brokerConfig,
-      namesrvAddr: namesrvAddress,
-      storePathRootDir: join(dataDir),
-    });
-    routes.advertised = brokerRead.values.brokerIP1 !== '';
+    const given = options.brokerConfig?.['listenPort'] !== undefined;
+    const listenPort = given ? brokerRead.values.listenPort : shiftedPort(brokerRead.values.listenPort, options);
     const running = await startBroker({
-      values: brokerRead.values,
+      values: { ...brokerRead.values, listenPort, namesrvAddr: namesrvAddress, storePathRootDir: dataDir },
       clock,
       logger,
       ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
@@ -165,7 +165,11 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       brokerAddress: formatAddress(running.broker.address),
       dataDir,
       store: running.store,
-      ignoredSettings: [...namesrvRead.ignored, ...brokerRead.ignored],
+      ignoredSettings: [
+        ...namesrvRead.ignored,
+        ...brokerRead.ignored,
+        ...(namedElsewhere === '' ? [] : [{ key: 'namesrvAddr', reason: OWN_NAMESRV }]),
+      ],
       stop,
       [Symbol.asyncDispose]: stop,
     };
@@ -175,7 +179,24 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   }
 }
 
-function formatAddress(address: { readonly host: string; readonly port: number }): string {
+const OWN_NAMESRV = 'A name server runs in the same process, and the broker registers with that one.';
+
+function shiftedPort(port: number, { freePorts = false, portOffset = 0 }: StartServerOptions): number {
+  if (freePorts || port === 0) return 0;
+  const shifted = port + portOffset;
+  if (shifted > 0 && shifted <= PORT_MAX) return shifted;
+  throw new ConfigError(
+    'ERR_CONFIG_BAD_VALUE',
+    `Port ${port} and the offset ${portOffset} make no port: take another.`,
+    {
+      port,
+      portOffset,
+    },
+  );
+}
+
+/** 'host:port', with brackets around IPv6. */
+export function formatAddress(address: { readonly host: string; readonly port: number }): string {
   return `${hostForUrl(address.host)}:${address.port}`;
 }
 

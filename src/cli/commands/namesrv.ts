@@ -2,11 +2,11 @@
 
 import { formatJavaProperties } from '../../base/java-properties.ts';
 import { readNamesrvConfig } from '../../server/config/read-config-file.ts';
-import { startNamesrv } from '../../server/start-server.ts';
+import { formatAddress, startNamesrv } from '../../server/start-server.ts';
 import { consoleLogger } from '../console-logger.ts';
-import { ExitStatus } from '../exit-status.ts';
+import { ExitStatus, STATUS_HELP } from '../exit-status.ts';
 import { parseFlags } from '../parse-flags.ts';
-import { startedInMs, writeReadyFile } from '../ready-file.ts';
+import { prepareReadyFile, startedInMs, writeReadyFile } from '../ready-file.ts';
 import { RunUntilSignal } from '../run-until-signal.ts';
 import { parseSettings, tellIgnored } from '../settings.ts';
 import { UsageError } from '../usage-error.ts';
@@ -19,7 +19,8 @@ const HELP = `cometmq namesrv [options]: a name server
   --ready-file FILE       write one JSON object there when the port answers
   --log-level LEVEL       debug, info, warn or error (info), as JSON lines on standard error
   -h, --help              this text
-`;
+
+${STATUS_HELP}`;
 
 const OPTIONS = {
   configFile: { type: 'string', short: 'c' },
@@ -44,12 +45,16 @@ export async function namesrv(args: readonly string[]): Promise<number> {
     process.stdout.write(formatJavaProperties(Object.entries(values)));
     return ExitStatus.OK;
   }
+  const readyFile = flags['ready-file'];
+  prepareReadyFile(readyFile, SEE);
   tellIgnored(ignored);
+  const lifetime = new RunUntilSignal();
   const server = await startNamesrv({ values, logger: consoleLogger(flags['log-level'], SEE) });
-  const address = `${server.address.host}:${server.address.port}`;
-  process.stdout.write(`The name server is ready on ${address}\n`);
-  if (flags['ready-file'] !== undefined) {
-    writeReadyFile(flags['ready-file'], { namesrv: address, pid: process.pid, startedInMs: startedInMs() });
-  }
-  return new RunUntilSignal().run(server);
+  const address = formatAddress(server.address);
+  return lifetime.run(server, () => {
+    if (readyFile !== undefined) {
+      writeReadyFile(readyFile, { namesrv: address, pid: process.pid, startedInMs: startedInMs() });
+    }
+    process.stdout.write(`The name server is ready on ${address}\n`);
+  });
 }

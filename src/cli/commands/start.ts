@@ -1,30 +1,28 @@
 // cometmq start: everything in one process.
 
-import { startServer } from '../../server/start-server.ts';
+import { startServer, type RunningServer } from '../../server/start-server.ts';
 import { consoleLogger } from '../console-logger.ts';
-import { ExitStatus } from '../exit-status.ts';
+import { ExitStatus, STATUS_HELP } from '../exit-status.ts';
 import { parseFlags, wholeNumber } from '../parse-flags.ts';
-import { startedInMs, writeReadyFile } from '../ready-file.ts';
+import { prepareReadyFile, startedInMs, writeReadyFile } from '../ready-file.ts';
 import { RunUntilSignal } from '../run-until-signal.ts';
 import { parseSettings, tellIgnored } from '../settings.ts';
 import { UsageError } from '../usage-error.ts';
 
 const HELP = `cometmq start [options]: name server and broker in one process
 
-  --data DIR          the data directory (./data)
+  --data DIR          the data directory (storePathRootDir of the configuration, else ./data)
   -c, --config FILE   a broker.conf with Apache's keys
   --set KEY=VALUE     one setting by Apache's key; may be repeated, wins over the file
-  --port-offset N     add N to every default port (9876, 10911)
+  --port-offset N     add N to every port: 9876 of the name server, 10911 of the broker or what the file says
   --ready-file FILE   write one JSON object there when every port answers
   --log-level LEVEL   debug, info, warn or error (warn), as JSON lines on standard error
   -h, --help          this text
 
-  Ends with 0 after a clean stop (SIGTERM, SIGINT), 130 or 143 when a second signal cut that short,
-  1 when it could not start, 2 for a wrong command line or setting, 4 when a sync failed.
-`;
+${STATUS_HELP}`;
 
 const OPTIONS = {
-  data: { type: 'string', default: 'data' },
+  data: { type: 'string' },
   config: { type: 'string', short: 'c' },
   set: { type: 'string', multiple: true },
   'port-offset': { type: 'string', default: '0' },
@@ -45,36 +43,39 @@ export async function start(args: readonly string[]): Promise<number> {
   }
   if (positionals.length > 0) throw new UsageError(`"${positionals[0] ?? ''}" is not an option of start.`, SEE);
   const portOffset = wholeNumber('--port-offset', flags['port-offset'], { min: 0, max: PORT_OFFSET_MAX }, SEE);
+  const logger = consoleLogger(flags['log-level'], SEE);
+  const brokerConfig = parseSettings(flags.set ?? [], SEE);
+  const readyFile = flags['ready-file'];
+  prepareReadyFile(readyFile, SEE);
   const lifetime = new RunUntilSignal();
   const server = await startServer({
-    dataDir: flags.data,
+    ...(flags.data === undefined ? {} : { dataDir: flags.data }),
     ...(flags.config === undefined ? {} : { brokerConfigFile: flags.config }),
-    brokerConfig: parseSettings(flags.set ?? [], SEE),
+    brokerConfig,
     portOffset,
-    logger: consoleLogger(flags['log-level'], SEE),
+    logger,
     onFatal: lifetime.onFatal,
   });
+  return lifetime.run(server, () => announce(server, readyFile));
+}
+
+function announce(server: RunningServer, readyFile: string | undefined): void {
   tellIgnored(server.ignoredSettings);
+  const { namesrvAddress: namesrv, brokerAddress: broker, dataDir } = server;
   const readyInMs = startedInMs();
+  if (readyFile !== undefined) {
+    writeReadyFile(readyFile, { namesrv, broker, dataDir, pid: process.pid, startedInMs: readyInMs });
+  }
   process.stdout.write(`
   CometMQ is ready (${readyInMs} ms)
 
-    name server   ${server.namesrvAddress}
-    broker        ${server.brokerAddress}
-    data          ${server.dataDir}
+    name server   ${namesrv}
+    broker        ${broker}
+    data          ${dataDir}
 
-  Try it with a RocketMQ client: producer.setNamesrvAddr("${server.namesrvAddress}")
+  Try it, in the directory of an Apache RocketMQ 5 download:
+    NAMESRV_ADDR=${namesrv} sh bin/tools.sh org.apache.rocketmq.example.quickstart.Producer
   Stop it with Ctrl-C.
 
 `);
-  if (flags['ready-file'] !== undefined) {
-    writeReadyFile(flags['ready-file'], {
-      namesrv: server.namesrvAddress,
-      broker: server.brokerAddress,
-      dataDir: server.dataDir,
-      pid: process.pid,
-      startedInMs: readyInMs,
-    });
-  }
-  return lifetime.run(server);
 }

@@ -1,7 +1,14 @@
 // A configuration file, and what the command line adds to it, as checked values.
 
 import { readFileSync } from 'node:fs';
-import { ConfigError, readConfig, type ConfigValues, type ReadConfig } from '../../base/config-table.ts';
+import {
+  ConfigError,
+  readConfig,
+  type ConfigTable,
+  type ConfigValues,
+  type IgnoredKeys,
+  type ReadConfig,
+} from '../../base/config-table.ts';
 import { describeError } from '../../base/errors.ts';
 import { parseJavaProperties } from '../../base/java-properties.ts';
 import { brokerConfigTable } from './broker-config-table.ts';
@@ -20,20 +27,35 @@ export type NamesrvFileValues = ConfigValues<typeof namesrvFileTable>;
 /** Settings by Apache's keys, as text. They win over the file. */
 export type Overrides = Readonly<Record<string, string>>;
 
-/** Reads a broker.conf; without a path there are only the overrides. Throws ConfigError. */
-export function readBrokerConfig(path: string | undefined, overrides: Overrides): ReadConfig<typeof brokerFileTable> {
-  return readConfig(brokerFileTable, ignoredBrokerKeys, merge(path, overrides), path ?? 'command line');
+/**
+ * Reads a broker.conf; without a path there are only the overrides. `fallbacks` stand in for the table's defaults. Throws ConfigError.
+ */
+export function readBrokerConfig(
+  path: string | undefined,
+  overrides: Overrides,
+  fallbacks: Overrides = {},
+): ReadConfig<typeof brokerFileTable> {
+  return readFileAndOverrides(brokerFileTable, ignoredBrokerKeys, path, overrides, fallbacks);
 }
 
 /** Reads a namesrv.conf; without a path there are only the overrides. Throws ConfigError. */
 export function readNamesrvConfig(path: string | undefined, overrides: Overrides): ReadConfig<typeof namesrvFileTable> {
-  return readConfig(namesrvFileTable, ignoredNamesrvKeys, merge(path, overrides), path ?? 'command line');
+  return readFileAndOverrides(namesrvFileTable, ignoredNamesrvKeys, path, overrides, {});
 }
 
-function merge(path: string | undefined, overrides: Overrides): Map<string, string> {
-  const settings = path === undefined ? new Map<string, string>() : readProperties(path);
-  for (const [key, value] of Object.entries(overrides)) settings.set(key, value);
-  return settings;
+function readFileAndOverrides<Table extends ConfigTable>(
+  table: Table,
+  ignoredKeys: IgnoredKeys,
+  path: string | undefined,
+  overrides: Overrides,
+  fallbacks: Overrides,
+): ReadConfig<Table> {
+  const given = new Map(Object.entries(overrides));
+  const inFile = path === undefined ? new Map<string, string>() : readProperties(path);
+  // Each by itself first, so that an error names the place where the mistake is.
+  readConfig(table, ignoredKeys, inFile, path ?? '');
+  readConfig(table, ignoredKeys, given, 'settings');
+  return readConfig(table, ignoredKeys, new Map([...Object.entries(fallbacks), ...inFile, ...given]), 'settings');
 }
 
 function readProperties(path: string): Map<string, string> {
