@@ -71,9 +71,9 @@ describe('a server under signals', () => {
   it('the two signals of one Ctrl-C under npm are one', async () => {
     const { child, untilPrinted } = run(`
       process.exitCode = await lifetime.run({ stop: () => later(300) }, () => {
-        say('ready');
         // Both in one turn, as npm passes on what the terminal has sent already.
         process.once('SIGUSR2', () => { process.emit('SIGINT', 'SIGINT'); process.emit('SIGINT', 'SIGINT'); });
+        say('ready');
       });`);
     await untilPrinted('ready');
     child.kill('SIGUSR2');
