@@ -25,6 +25,8 @@ export interface BrokerStore {
   messageAt(physicalOffset: number): Promise<StoredMessage | undefined>;
   offsetByTime(topic: string, queueId: number, timestampMs: number, boundary: BoundaryType): Promise<number>;
   onArrival(listener: (arrival: MessageArrival) => void): () => void;
+  /** Resolves when everything put so far is durable; rejects when a sync failed. */
+  flush(): Promise<void>;
   stats(): BrokerStoreStats;
 }
 

@@ -19,17 +19,21 @@ export interface ConsumerOffsetContext {
 /** Code 15. The offset is in memory when this returns, durable within the store's commit interval. */
 export function updateConsumerOffset(context: ConsumerOffsetContext, request: RemotingCommand): RemotingResponse {
   const { consumerGroup, topic, queueId, commitOffset } = decodeHeader(RequestCode.UPDATE_CONSUMER_OFFSET, request);
-  if (!context.groups.has(consumerGroup)) {
+  const groupConfig = context.groups.find(consumerGroup);
+  if (groupConfig === undefined) {
     return { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark: `Group ${consumerGroup} not exist!` };
   }
-  if (context.topics.find(topic) === undefined) {
+  const topicConfig = context.topics.find(topic);
+  if (topicConfig === undefined) {
     return { code: ResponseCode.TOPIC_NOT_EXIST, remark: `Topic ${topic} not exist!` };
   }
   if (!request.extFields.has('queueId')) return invalid(`QueueId is null, topic is ${topic}`);
   if (!request.extFields.has('commitOffset')) return invalid(`Offset is null, topic is ${topic}`);
   if (queueId < 0 || queueId > QUEUE_ID_MAX) return invalid(`queueId[${queueId}] is illegal, topic is ${topic}`);
   if (commitOffset < 0) return invalid(`Offset ${commitOffset} is negative, topic is ${topic}`);
-  context.store.state.consumerOffsets.commit(consumerGroup, topic, queueId, commitOffset);
+  // The tables' own texts: those of the request would keep the whole header in memory with the offset.
+  const { consumerOffsets } = context.store.state;
+  consumerOffsets.commit(groupConfig.groupName, topicConfig.topicName, queueId, commitOffset);
   return { code: ResponseCode.SUCCESS };
 }
 

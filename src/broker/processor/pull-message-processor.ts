@@ -101,7 +101,7 @@ export class PullMessageProcessor {
     const header = decodeHeader(RequestCode.PULL_MESSAGE, request);
     const admitted = this.#admit(header, connection);
     if ('remark' in admitted) return admitted;
-    if (mayHold) this.#commitOffset(header);
+    if (mayHold) this.#commitOffset(header, admitted);
     const beganMs = this.#context.clock.monotonicMs();
     const result = this.#read(header, admitted.filter);
     if (!(result instanceof Promise))
@@ -127,10 +127,12 @@ export class PullMessageProcessor {
     return store.get(filter === undefined ? request : { ...request, filter });
   }
 
-  #commitOffset(header: PullMessageRequestHeader): void {
-    if ((header.sysFlag & PullSysFlag.COMMIT_OFFSET) === 0 || header.commitOffset < 0) return;
-    const { consumerGroup, topic, queueId, commitOffset } = header;
-    this.#context.store.state.consumerOffsets.commit(consumerGroup, topic, queueId, commitOffset);
+  #commitOffset(header: PullMessageRequestHeader, { groupConfig, topicConfig }: AdmittedPull): void {
+    const { sysFlag, queueId, commitOffset } = header;
+    if ((sysFlag & PullSysFlag.COMMIT_OFFSET) === 0 || commitOffset < 0) return;
+    // The tables' own texts: those of the request would keep the whole header in memory with the offset.
+    const { consumerOffsets } = this.#context.store.state;
+    consumerOffsets.commit(groupConfig.groupName, topicConfig.topicName, queueId, commitOffset);
   }
 
   #answer(

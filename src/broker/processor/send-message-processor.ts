@@ -144,7 +144,7 @@ export class SendMessageProcessor {
     const { uniqueKeys, store } = this.#context;
     const madeUniqueKey = scanned.uniqueKey === undefined ? uniqueKeys.next() : undefined;
     const properties = this.#properties.of(send.properties, scanned, madeUniqueKey);
-    let destination: Destination = { topic: send.topic, queueId, properties };
+    let destination: Destination = { topic: config.topicName, queueId, properties };
     const deadLetter = isRetryTopic(send.topic) ? this.#deadLetterOf(request, connection, send, properties) : undefined;
     if (deadLetter !== undefined) {
       if ('remark' in deadLetter) return this.#refuse(deadLetter);
@@ -228,13 +228,16 @@ export class SendMessageProcessor {
     if (queueId === undefined) return this.#refuse(illegalQueue(send, config, connection));
     const hosts = this.#context.hosts.of(connection);
     const sysFlag = sysFlagOf(send, config);
-    const common = messageOf(send, sysFlag, { topic: send.topic, queueId, properties: '' }, hosts, request.body);
+    const common = messageOf(send, sysFlag, { topic: config.topicName, queueId, properties: '' }, hosts, request.body);
     const isTooLarge = request.body.length > settings.messageSizeBytesMax;
     const messages = isTooLarge ? undefined : readBatchBody(request.body, common, settings.batchMessageCountMax);
-    if (messages === undefined || (sysFlag & MessageSysFlag.INNER_BATCH) !== 0) {
-      return this.#refuse(illegalMessage(settings.messageSizeBytesMax));
-    }
-    const transactionId = scanProperties(send.properties).uniqueKey;
+    const scanned = scanProperties(send.properties);
+    // As Apache: a batch is neither part of a transaction nor delayed.
+    const isKindIllegal =
+      (sysFlag & (MessageSysFlag.INNER_BATCH | MessageSysFlag.TRANSACTION_MASK)) !== 0 ||
+      (scanned.delay !== undefined && !(wholeNumber(scanned.delay) <= 0));
+    if (messages === undefined || isKindIllegal) return this.#refuse(illegalMessage(settings.messageSizeBytesMax));
+    const transactionId = scanned.uniqueKey;
     const beganMs = this.#context.clock.monotonicMs();
     const result = store.putBatch(messages);
     if (!(result instanceof Promise)) return this.#answer(result, hosts, queueId, transactionId, beganMs);
@@ -321,4 +324,7 @@ function illegalQueue(send: SendRequest, config: TopicConfig, connection: Connec
 const addressOf = (connection: Connection): string => `${connection.remoteAddress}:${connection.remotePort}`;
 
 /** As Java's Integer.parseInt; NaN for what is none. */
-const wholeNumber = (text: string): number => (/^[+-]?\d{1,9}$/.test(text) ? Number(text) : Number.NaN);
+function wholeNumber(text: string): number {
+  const value = /^[+-]?\d{1,20}$/.test(text) ? Number(text) : Number.NaN;
+  return value >= -(2 ** 31) && value < 2 ** 31 ? value : Number.NaN;
+}

@@ -50,14 +50,20 @@ export class DelayedDelivery {
     this.#arm();
   }
 
-  /** Waits for deliveries under way. What was delivered counts as delivered: the store's clean close puts it on disk. */
+  /** Waits for deliveries under way, and for the disk, so that what was delivered is not delivered again after a clean stop. */
   async stop(): Promise<void> {
     this.#isRunning = false;
     this.#endArrivals?.();
     this.#timer?.cancel();
     this.#timer = undefined;
     while (this.#busy.size > 0) await Promise.allSettled(this.#busy);
-    this.#confirm(Number.POSITIVE_INFINITY);
+    if (![...this.#levels.values()].some((queue) => queue.hasUnconfirmed)) return;
+    try {
+      await this.#store.flush();
+    } catch (error) {
+      this.#logger.warn('broker.delay.not-flushed', { error: describeError(error) });
+    }
+    this.#confirm(this.#store.stats().flushedOffset);
   }
 
   #arrived(arrival: MessageArrival): void {
@@ -187,7 +193,11 @@ export class DelayedDelivery {
         break;
       }
       const message = this.#wakeUp(stored);
-      if (message !== undefined) puts.push({ nextOffset: stored.queueOffset + 1, outcome: this.#store.put(message) });
+      if (message === undefined) continue;
+      const outcome = this.#store.put(message);
+      puts.push({ nextOffset: stored.queueOffset + 1, outcome });
+      // What follows would be stored now, and once more each time that this one is tried again.
+      if (!(outcome instanceof Promise) && !isStored(outcome)) break;
     }
     for (const { nextOffset, outcome } of puts) {
       const result = await outcome;

@@ -3,6 +3,7 @@
 
 import { formatProperties, parseProperties, PropertyName } from '../../model/message-properties.ts';
 import { SCHEDULE_TOPIC } from '../../model/names.ts';
+import { PROPERTIES_BYTES_MAX } from '../../store/commit-log/message-layout.ts';
 
 export interface Destination {
   readonly topic: string;
@@ -37,5 +38,9 @@ export function delivered(properties: string): Destination | undefined {
   map.delete(PropertyName.TIMER_DELAY_SEC);
   // Nobody waits for this put; without the property it would wait for the disk under SYNC_FLUSH.
   map.set(PropertyName.WAIT, 'false');
+  const formatted = formatProperties(map);
+  if (Buffer.byteLength(formatted) <= PROPERTIES_BYTES_MAX) return { topic, queueId, properties: formatted };
+  // They filled the record to the last byte: without an addition they fit, because DELAY is gone.
+  map.delete(PropertyName.WAIT);
   return { topic, queueId, properties: formatProperties(map) };
 }

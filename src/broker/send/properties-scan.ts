@@ -51,10 +51,12 @@ export function scanProperties(properties: string): ScannedProperties {
     hasInnerCount: false,
     isPlain: true,
   };
+  let separator = -1;
   for (let start = 0; start < properties.length;) {
     const found = properties.indexOf(PROPERTY_SEPARATOR, start);
     const end = found < 0 ? properties.length : found;
-    const separator = properties.indexOf(NAME_VALUE_SEPARATOR, start);
+    // One that lies behind this entry belongs to a later one, and is not looked for again: a sender could make that quadratic.
+    if (separator < start) separator = indexOrEnd(properties, NAME_VALUE_SEPARATOR, start);
     if (end - start < ENTRY_LENGTH_MIN || separator <= start || separator >= end - 1) scanned.isPlain = false;
     else if (isLengthOfInterest[separator - start] === true) {
       note(scanned, properties.slice(start, separator), properties, separator + 1, end);
@@ -62,6 +64,11 @@ export function scanProperties(properties: string): ScannedProperties {
     start = end + 1;
   }
   return scanned;
+}
+
+function indexOrEnd(text: string, character: string, from: number): number {
+  const index = text.indexOf(character, from);
+  return index < 0 ? text.length : index;
 }
 
 function note(scanned: ScannedProperties, name: string, properties: string, start: number, end: number): void {

@@ -2,6 +2,7 @@
 // ExpressionMessageFilter). Only tag expressions are filtered by the broker; SQL92 is refused while the feature is off.
 
 import { javaStringHash } from '../../base/java-string-hash.ts';
+import { ownCopy } from '../../base/own-copy.ts';
 import type { MessageFilter } from '../../store/store-types.ts';
 
 export const SUBSCRIBE_ALL = '*';
@@ -39,6 +40,9 @@ export function tagsOf(expression: string): string[] | undefined {
   return parts.map((part) => part.trim()).filter((tag) => tag.length > 0);
 }
 
+/** A longer expression is taken apart each time: remembering it would cost a peer's bandwidth in memory. */
+const REMEMBERED_LENGTH_MAX = 512;
+
 /** Expressions that pulls carry themselves, with their filters. Clients repeat the same few, so they are remembered. */
 export class TagFilters {
   readonly #rememberedMax: number;
@@ -55,9 +59,10 @@ export class TagFilters {
     if (known !== undefined) return known;
     const tags = tagsOf(expression);
     if (tags === undefined) return 'illegal';
-    if (this.#filters.size >= this.#rememberedMax) this.#filters.clear();
     const filter = new TagFilter(tags.map((tag) => javaStringHash(tag)));
-    this.#filters.set(expression, filter);
+    if (expression.length > REMEMBERED_LENGTH_MAX) return filter;
+    if (this.#filters.size >= this.#rememberedMax) this.#filters.clear();
+    this.#filters.set(ownCopy(expression), filter);
     return filter;
   }
 }

@@ -1,6 +1,7 @@
 // The broker's consumer groups: look-up, creation on first use, and what each may not read (Java: SubscriptionGroupManager).
 
 import type { Logger } from '../../base/logger.ts';
+import { ownCopy } from '../../base/own-copy.ts';
 import { groupNameProblem } from '../../model/names.ts';
 import { subscriptionGroupConfig } from '../../model/subscription-group-config.ts';
 import type { SubscriptionGroupConfig } from '../../model/subscription-group-config.ts';
@@ -63,7 +64,7 @@ export class SubscriptionGroups {
       return undefined;
     }
     this.#logger.info('broker.group.created', { group });
-    return this.#table.put(subscriptionGroupConfig(group));
+    return this.#table.put(subscriptionGroupConfig(ownCopy(group)));
   }
 
   /** Whether an operator has forbidden the group to read the topic. */

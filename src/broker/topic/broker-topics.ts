@@ -2,6 +2,7 @@
 // limit and the news to name servers are in one place (Java: TopicConfigManager).
 
 import type { Logger } from '../../base/logger.ts';
+import { ownCopy } from '../../base/own-copy.ts';
 import { AUTO_CREATE_TOPIC } from '../../model/names.ts';
 import { Perm, topicConfig } from '../../model/topic-config.ts';
 import type { TopicConfig } from '../../model/topic-config.ts';
@@ -115,7 +116,7 @@ export class BrokerTopics {
       this.#logger.warn('broker.topic.limit', { topic: config.topicName, topicCountMax, client });
       return undefined;
     }
-    const created = this.#table.put(config);
+    const created = this.#table.put({ ...config, topicName: ownCopy(config.topicName) });
     this.#logger.info('broker.topic.created', {
       topic: created.topicName,
       queueCount: created.writeQueueNums,

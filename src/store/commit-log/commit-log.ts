@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import { crc32 as defaultCrc32, type Crc32 } from '../../base/crc32.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { MessageToPut, StoredMessage } from '../../model/message.ts';
+import { hasQueueEntry } from '../../model/sys-flag.ts';
 import type { FileSystem } from '../file-system.ts';
 import { MappedFileQueue } from '../mapped-file/mapped-file-queue.ts';
 import type { MappedFile } from '../mapped-file/mapped-file.ts';
@@ -201,6 +202,9 @@ export class CommitLog {
     for (const message of messages) {
       const problem = this.#encoder.problemOf(message);
       if (problem !== undefined) return problem;
+      if (!hasQueueEntry(message.sysFlag)) {
+        return { status: 'MESSAGE_ILLEGAL', reason: 'A batch can not hold prepared or rolled-back messages.' };
+      }
       if (message.topic !== first.topic || message.queueId !== first.queueId) {
         return { status: 'MESSAGE_ILLEGAL', reason: 'The messages of a batch must all go to one topic and queue.' };
       }

@@ -2,12 +2,15 @@
 // (Java: CommitLog.checkMessageAndReturnSize).
 
 import { javaStringHash } from '../../base/java-string-hash.ts';
+import { ownCopy } from '../../base/own-copy.ts';
 import { getProperty, PropertyName } from '../../model/message-properties.ts';
 import { SCHEDULE_TOPIC } from '../../model/names.ts';
 import type { DelayLevels } from './delay-levels.ts';
 
 /** Hashes remembered before the memory is emptied; tags are few in practice, and a hash is cheap to make again. */
 const REMEMBERED_TAGS_MAX = 10_000;
+/** A longer one is hashed each time. */
+const REMEMBERED_LENGTH_MAX = 128;
 
 export class TagsCodes {
   readonly #delayLevels: DelayLevels;
@@ -30,9 +33,10 @@ export class TagsCodes {
   #hashOf(tags: string): number {
     const known = this.#hashes.get(tags);
     if (known !== undefined) return known;
-    if (this.#hashes.size >= REMEMBERED_TAGS_MAX) this.#hashes.clear();
     const hash = javaStringHash(tags);
-    this.#hashes.set(tags, hash);
+    if (tags.length > REMEMBERED_LENGTH_MAX) return hash;
+    if (this.#hashes.size >= REMEMBERED_TAGS_MAX) this.#hashes.clear();
+    this.#hashes.set(ownCopy(tags), hash);
     return hash;
   }
 }

@@ -200,3 +200,52 @@ test('a wall clock that is set ahead delivers what is due by it within a second'
   await advance(1_000);
   expect(await delivered()).toEqual(['one']);
 });
+
+test('while one message is refused, those behind it are not stored again and again', async () => {
+  const bodies: string[] = [];
+  let isRefused = true;
+  const wrap = (store: MessageStore): BrokerStore =>
+    new Proxy(store, {
+      get(target, name) {
+        if (name === 'put') {
+          return (each: MessageToPut) => {
+            const text = Buffer.from(each.body).toString();
+            if (text === 'b' && isRefused) return { status: 'MESSAGE_ILLEGAL', reason: 'Not this one.' };
+            bodies.push(text);
+            return target.put(each);
+          };
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+  const { putDelayed, delivered, advance } = await bench({ wrap });
+  for (const text of ['a', 'b', 'c', 'd']) putDelayed(text, 1);
+  await advance(20_000);
+  expect(bodies).toEqual(['a']);
+  isRefused = false;
+  await advance(3_000);
+  expect(await delivered()).toEqual(['a', 'b', 'c', 'd']);
+});
+
+test('a stop counts as delivered what is on disk, and nothing when the disk fails', async () => {
+  let fails = true;
+  const wrap = (store: MessageStore): BrokerStore =>
+    new Proxy(store, {
+      get(target, name) {
+        if (fails && name === 'flush') return () => Promise.reject(new Error('The sync failed.'));
+        if (fails && name === 'stats') return () => ({ ...target.stats(), flushedOffset: 0 });
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+  const { putDelayed, delivered, delivery, advance, store } = await bench({ wrap });
+  putDelayed('one', 1);
+  await advance(12_000);
+  expect(await delivered()).toEqual(['one']);
+  await delivery.stop();
+  expect(store.state.delayOffsets.get(1)).toBeUndefined();
+  fails = false;
+  await delivery.stop();
+  expect(store.state.delayOffsets.get(1)).toBe(1);
+});

@@ -41,6 +41,7 @@ export function fakeStore(): FakeStore {
     messageAt: () => Promise.resolve(undefined),
     offsetByTime: () => Promise.resolve(0),
     onArrival: () => () => {},
+    flush: () => Promise.resolve(),
     stats: () => ({ minPhysicalOffset: 0, endPhysicalOffset: 0, flushedOffset: 0 }),
   };
   return store;
