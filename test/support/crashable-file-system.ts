@@ -155,6 +155,11 @@ export class CrashableFileSystem implements FileSystem {
     this.#capacityBytes = capacityBytes ?? UNLIMITED_BYTES;
   }
 
+  /** Blocks that files take now. */
+  get usedBytes(): number {
+    return this.#capacityBytes - this.#availableBytes();
+  }
+
   /** Another process takes the lock. */
   lockByStranger(path: string, contents: string): FileLock {
     return this.lockFile(path, contents);

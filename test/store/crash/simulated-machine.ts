@@ -40,7 +40,7 @@ export class SimulatedMachine {
   /** What failed for good, as the store told its owner. */
   readonly fatalErrors: Error[] = [];
   readonly #options: MachineOptions;
-  readonly #keyValues: MemoryKeyValueStore;
+  #keyValues: MemoryKeyValueStore;
   /** Files are dated by the clock of the machine that runs now. */
   readonly #present: { clock: ManualClock };
 
@@ -75,11 +75,21 @@ export class SimulatedMachine {
     return this.fileSystem.isDead;
   }
 
+  /** The same as a question that may be asked twice. */
+  #hasStopped(): boolean {
+    return this.isDead;
+  }
+
   /** The machine stops in the middle of whatever calls this. */
   stop(how: CrashKind): never {
     if (how === 'power') this.fileSystem.crash();
     else this.fileSystem.kill();
     throw new CrashSignal('the machine stopped');
+  }
+
+  /** The key-value store is lost. */
+  forgetState(): void {
+    this.#keyValues = new MemoryKeyValueStore({ clock: this.clock, latencyMs: 1 });
   }
 
   /** What is left after this machine stopped (now, unless it has already). */
@@ -143,20 +153,20 @@ export class SimulatedMachine {
 
   /** Lets so much time pass, in small steps between which work goes on. */
   async pass(milliseconds: number): Promise<void> {
-    for (let passedMs = 0; passedMs < milliseconds && !this.isDead; passedMs += STEP_MS_MAX) {
+    for (let passedMs = 0; passedMs < milliseconds && !this.#hasStopped(); passedMs += STEP_MS_MAX) {
       await nextTurn();
-      if (!this.isDead) this.#advance(STEP_MS_MAX);
+      if (!this.#hasStopped()) this.#advance(STEP_MS_MAX);
     }
     await nextTurn();
   }
 
   /** Runs a call that may meet the end of the machine. */
   attempt<Value>(call: () => Value): Value | Crashed {
-    if (this.isDead) return CRASHED;
+    if (this.#hasStopped()) return CRASHED;
     try {
       return call();
     } catch (error) {
-      if (error instanceof CrashSignal || this.isDead) return CRASHED;
+      if (error instanceof CrashSignal || this.#hasStopped()) return CRASHED;
       throw error;
     }
   }

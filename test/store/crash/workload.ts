@@ -236,7 +236,7 @@ export class Workload {
         return target[name];
       },
     });
-    machine.attempt(() => store.put(deadly));
+    machine.attempt(() => void store.put(deadly));
     if (!machine.isDead) machine.attempt(() => machine.stop(how));
   }
 }

@@ -1,0 +1,183 @@
+// What the crash suite once found, one by one, each in the smallest story that shows it.
+
+import { describe, expect, it } from 'vitest';
+import { createMessage } from '../../../src/store/create-message.ts';
+import type { MessageStore } from '../../../src/store/message-store.ts';
+import type { PutStored } from '../../../src/store/store-types.ts';
+import { defaultStoreConfig, type StoreConfig } from '../../../src/store/store-config.ts';
+import { CRASHED, SimulatedMachine, type CrashKind, type Crashed } from './simulated-machine.ts';
+
+const config: StoreConfig = {
+  ...defaultStoreConfig,
+  commitLogSegmentSizeBytes: 16 * 1024,
+  consumeQueueSegmentSizeBytes: 160,
+  indexHashSlotCount: 16,
+  indexEntryCountMax: 100,
+  messageSizeBytesMax: 4 * 1024,
+};
+const QUEUES = '/store/consumequeue';
+const TAIL = '/store/commitlog/00000000000000000000';
+
+function present<Value>(value: Value | Crashed): Value {
+  if (value === CRASHED) throw new Error('the machine stopped');
+  return value;
+}
+
+const opened = async (machine: SimulatedMachine, changes: Partial<StoreConfig> = {}): Promise<MessageStore> =>
+  present(await machine.run(machine.open({ ...config, ...changes })));
+
+async function put(machine: SimulatedMachine, store: MessageStore, body: string, topic = 'orders'): Promise<PutStored> {
+  const result = present(await machine.run(Promise.resolve(store.put(createMessage({ topic, body })))));
+  expect(result).toMatchObject({ status: 'PUT_OK' });
+  return result as PutStored;
+}
+
+async function putMany(machine: SimulatedMachine, store: MessageStore, count: number, topic = 'orders'): Promise<void> {
+  for (let index = 0; index < count; index++) await put(machine, store, `${index}`.padEnd(1_000, '.'), topic);
+}
+
+async function bodies(machine: SimulatedMachine, store: MessageStore, topic = 'orders'): Promise<string[]> {
+  const read = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { body } of store.iterate(topic, 0)) found.push(Buffer.from(body).toString().replace(/\.+$/, ''));
+    return found;
+  };
+  return present(await machine.run(read()));
+}
+
+const close = async (machine: SimulatedMachine, store: MessageStore): Promise<void> =>
+  present(await machine.run(store.close()));
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index));
+const seeds = Array.from({ length: 25 }, (_, index) => index + 1);
+const kinds: readonly CrashKind[] = ['power', 'kill'];
+
+describe('a deleted topic', () => {
+  it('stays deleted when the consume queues are built again from the log', async () => {
+    const machine = new SimulatedMachine({ seed: 1 });
+    const store = await opened(machine);
+    await putMany(machine, store, 5);
+    await putMany(machine, store, 3, 'kept');
+    present(await machine.run(store.deleteTopic('orders')));
+    await close(machine, store);
+    present(await machine.run(machine.fileSystem.removeTree(QUEUES)));
+    const again = await opened(machine);
+    expect(again.maxOffset('orders', 0)).toBe(0);
+    expect(await bodies(machine, again, 'kept')).toEqual(numbers(3));
+  });
+
+  it.each(kinds)('that is used again has its new messages only, after a crash (%s)', async (how) => {
+    for (const seed of seeds) {
+      const machine = new SimulatedMachine({ seed });
+      const store = await opened(machine, { flushDiskType: 'SYNC_FLUSH' });
+      await putMany(machine, store, 12);
+      present(await machine.run(store.deleteTopic('orders')));
+      expect((await put(machine, store, 'new')).queueOffset).toBe(0);
+      const next = machine.next(how);
+      expect(await bodies(next, await opened(next))).toEqual(['new']);
+    }
+  });
+
+  it('that was used again is told by the log when nothing else remembers the deletion', async () => {
+    const machine = new SimulatedMachine({ seed: 1 });
+    const store = await opened(machine);
+    await putMany(machine, store, 12);
+    present(await machine.run(store.deleteTopic('orders')));
+    await putMany(machine, store, 3);
+    await close(machine, store);
+    present(await machine.run(machine.fileSystem.removeTree(QUEUES)));
+    machine.forgetState();
+    expect(await bodies(machine, await opened(machine))).toEqual(numbers(3));
+  });
+
+  it('is one whose records may be lost in a power cut, and the next ones there are not taken for them', async () => {
+    for (const seed of seeds) {
+      const machine = new SimulatedMachine({ seed });
+      const store = await opened(machine, { flushIntervalMs: 1_000_000, checkpointIntervalMs: 1_000_000 });
+      await putMany(machine, store, 8);
+      present(await machine.run(store.deleteTopic('orders')));
+      const second = machine.next('power');
+      const again = await opened(second);
+      await put(second, again, 'new');
+      const third = second.next('kill');
+      expect(await bodies(third, await opened(third))).toEqual(['new']);
+    }
+  });
+});
+
+describe('recovery', () => {
+  it('that is cut short at any operation while it builds lost queues again goes on the next time', async () => {
+    for (let at = 1; at < 130; at += 3) {
+      const machine = new SimulatedMachine({ seed: at });
+      const store = await opened(machine);
+      await putMany(machine, store, 30);
+      await close(machine, store);
+      present(await machine.run(machine.fileSystem.removeTree(QUEUES)));
+      const { fileSystem } = machine;
+      fileSystem.crashAt(fileSystem.operationCount + at, 'kill');
+      await machine.run(machine.open(config));
+      const next = machine.next('kill');
+      const again = await opened(next);
+      expect({ at, max: again.maxOffset('orders', 0) }).toEqual({ at, max: 30 });
+      expect(await bodies(next, again)).toEqual(numbers(30));
+    }
+  });
+
+  it('finds all but the last segment whole, whatever a power cut left of the files', async () => {
+    for (const seed of seeds) {
+      const machine = new SimulatedMachine({ seed });
+      const store = await opened(machine, { flushIntervalMs: 1_000_000, checkpointIntervalMs: 1_000_000 });
+      await putMany(machine, store, 60);
+      const next = machine.next('power');
+      const again = await opened(next);
+      const found = await bodies(next, again);
+      expect(found).toEqual(numbers(found.length));
+    }
+  });
+
+  it('reserves the blocks of a tail that somebody else made sparse, before it is written', async () => {
+    const machine = new SimulatedMachine({ seed: 1 });
+    const store = await opened(machine);
+    await putMany(machine, store, 3);
+    await close(machine, store);
+    const { fileSystem } = machine;
+    const content = fileSystem.files().get(TAIL) as Buffer;
+    fileSystem.removeSync(TAIL);
+    const written = content.subarray(0, 4_096);
+    await machine.run(
+      fileSystem.writeFiles([{ path: TAIL, fileSizeBytes: content.length, position: 0, bytes: written }]),
+    );
+    present(await machine.run(fileSystem.remove('/store/cometmq/durable-offset')));
+    fileSystem.setCapacity(fileSystem.usedBytes);
+    await expect(machine.run(machine.open(config))).rejects.toMatchObject({ code: 'ERR_FS_NO_SPACE' });
+    fileSystem.setCapacity(undefined);
+    expect(await bodies(machine, await opened(machine))).toEqual(numbers(3));
+  });
+});
+
+describe('retention', () => {
+  it.each(kinds)(
+    'removes nothing that no view has on disk: no offset is used twice after a crash (%s)',
+    async (how) => {
+      for (const seed of seeds) {
+        const machine = new SimulatedMachine({ seed });
+        const hours = Array.from({ length: 24 }, (_, hour) => hour);
+        const store = await opened(machine, {
+          fileReservedMs: 1,
+          deleteWhenHours: hours,
+          checkpointIntervalMs: 1_000_000,
+          cleanIntervalMs: 1_000_000,
+        });
+        await putMany(machine, store, 40);
+        await machine.pass(20);
+        expect(present(await machine.run(store.deleteExpired()))).toBeGreaterThan(0);
+        const next = machine.next(how);
+        const again = await opened(next);
+        const newest = await put(next, again, 'new');
+        expect(newest.queueOffset).toBeGreaterThanOrEqual(how === 'kill' ? 40 : 30);
+        expect(again.minOffset('orders', 0)).toBeGreaterThan(0);
+        expect((await bodies(next, again)).length).toBe(newest.queueOffset + 1 - again.minOffset('orders', 0));
+      }
+    },
+  );
+});
