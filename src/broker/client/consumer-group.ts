@@ -2,6 +2,7 @@
 
 import type { LanguageName } from '../../remoting/protocol/language-code.ts';
 import type { Connection } from '../../remoting/transport/connection.ts';
+import { sizeBytesOf } from '../subscription/subscription-data.ts';
 import type { SubscriptionData } from '../subscription/subscription-data.ts';
 import type { ConsumerData } from './heartbeat-data.ts';
 
@@ -23,6 +24,8 @@ export class ConsumerGroup {
   fingerprint: number | undefined = undefined;
   readonly #clients = new Map<Connection, ClientOfGroup>();
   readonly #subscriptions = new Map<string, SubscriptionData>();
+  #subscriptionBytes = 0;
+  #clientIdsBody: Buffer | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -49,6 +52,21 @@ export class ConsumerGroup {
     return [...new Set([...this.#clients.values()].map((client) => client.clientId))];
   }
 
+  /**
+   * The same as the body of an answer, made once for all members: after each change all of them ask. undefined when there are
+   * none. Not to be changed.
+   */
+  clientIdsBody(): Buffer | undefined {
+    if (this.#clients.size === 0) return undefined;
+    this.#clientIdsBody ??= Buffer.from(JSON.stringify({ consumerIdList: this.clientIds() }));
+    return this.#clientIdsBody;
+  }
+
+  /** Memory that the subscriptions take, roughly. */
+  get subscriptionBytes(): number {
+    return this.#subscriptionBytes;
+  }
+
   subscriptions(): IterableIterator<SubscriptionData> {
     return this.#subscriptions.values();
   }
@@ -66,7 +84,9 @@ export class ConsumerGroup {
     this.consumeType = data.consumeType;
     this.messageModel = data.messageModel;
     this.consumeFromWhere = data.consumeFromWhere;
-    const isNew = !this.#clients.has(client.connection);
+    const known = this.#clients.get(client.connection);
+    const isNew = known === undefined;
+    if (known?.clientId !== client.clientId) this.#clientIdsBody = undefined;
     this.#clients.set(client.connection, client);
     return isNew;
   }
@@ -84,11 +104,13 @@ export class ConsumerGroup {
       if (known === undefined) isChanged = true;
       if (known === undefined || subscription.version > known.version) {
         this.#subscriptions.set(subscription.topic, subscription);
+        this.#subscriptionBytes += sizeBytesOf(subscription) - (known === undefined ? 0 : sizeBytesOf(known));
       }
     }
-    for (const topic of this.#subscriptions.keys()) {
+    for (const [topic, subscription] of this.#subscriptions) {
       if (topics.has(topic)) continue;
       this.#subscriptions.delete(topic);
+      this.#subscriptionBytes -= sizeBytesOf(subscription);
       isChanged = true;
     }
     return isChanged;
@@ -97,6 +119,7 @@ export class ConsumerGroup {
   remove(connection: Connection): ClientOfGroup | undefined {
     const client = this.#clients.get(connection);
     this.#clients.delete(connection);
+    this.#clientIdsBody = undefined;
     return client;
   }
 }

@@ -30,10 +30,12 @@ export interface HeartbeatData {
 }
 
 const CLIENT_ID_LENGTH_MAX = 1_024;
+/** Ten thousand subscriptions as Java writes them. Reading much more would keep all others waiting. */
+const PARSE_LIMITS = { depthMax: 8, sizeBytesMax: 2 * 1024 * 1024 };
 
 /** Throws RequestError INVALID_PARAMETER. `entriesMax`: groups and topics that one heartbeat may name. */
 export function readHeartbeat(body: Buffer, entriesMax: number): HeartbeatData {
-  const reader = new BodyReader(parseJavaJson(body), 'heartbeat');
+  const reader = new BodyReader(parseJavaJson(body, PARSE_LIMITS), 'heartbeat');
   const consumers = reader.objects('consumerDataSet').map(readConsumer);
   const producerGroups = reader.objects('producerDataSet').map((producer) => producer.string('groupName'));
   const entryCount = consumers.reduce(

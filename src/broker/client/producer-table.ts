@@ -3,13 +3,21 @@
 import type { Connection } from '../../remoting/transport/connection.ts';
 import type { ClientOfGroup } from './consumer-group.ts';
 
+/** Clients in groups, all together. */
+const MEMBERSHIPS_MAX = 1_000_000;
+/** Nobody checks the names of producer groups; a longer one is no name. */
+const GROUP_NAME_LENGTH_MAX = 255;
+
 export class ProducerTable {
   readonly #groups = new Map<string, Map<Connection, ClientOfGroup>>();
   readonly #groupsOf = new Map<Connection, Set<string>>();
   readonly #groupClientsMax: number;
+  readonly #membershipsMax: number;
+  #membershipCount = 0;
 
-  constructor(options: { readonly groupClientsMax: number }) {
+  constructor(options: { readonly groupClientsMax: number; readonly membershipsMax?: number }) {
     this.#groupClientsMax = options.groupClientsMax;
+    this.#membershipsMax = options.membershipsMax ?? MEMBERSHIPS_MAX;
   }
 
   get groupCount(): number {
@@ -20,10 +28,14 @@ export class ProducerTable {
     return [...(this.#groups.get(group)?.values() ?? [])];
   }
 
-  /** False when the group has as many clients as it may have. */
+  /** False when a limit is reached. */
   seen(group: string, client: ClientOfGroup): boolean {
     const clients = this.#groups.get(group) ?? new Map<Connection, ClientOfGroup>();
-    if (clients.size >= this.#groupClientsMax && !clients.has(client.connection)) return false;
+    if (!clients.has(client.connection)) {
+      const isFull = clients.size >= this.#groupClientsMax || this.#membershipCount >= this.#membershipsMax;
+      if (isFull || group.length > GROUP_NAME_LENGTH_MAX) return false;
+      this.#membershipCount++;
+    }
     this.#groups.set(group, clients.set(client.connection, client));
     const groups = this.#groupsOf.get(client.connection) ?? new Set();
     this.#groupsOf.set(client.connection, groups.add(group));
@@ -51,7 +63,7 @@ export class ProducerTable {
 
   #remove(group: string, connection: Connection): void {
     const clients = this.#groups.get(group);
-    clients?.delete(connection);
+    if (clients?.delete(connection) === true) this.#membershipCount--;
     if (clients?.size === 0) this.#groups.delete(group);
   }
 }

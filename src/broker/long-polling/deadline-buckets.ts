@@ -62,7 +62,8 @@ export class DeadlineBuckets<Item> {
     for (const [bucket, items] of this.#buckets) {
       if (bucket > dueBucket) continue;
       this.#buckets.delete(bucket);
-      due.push(...items);
+      // One by one: as arguments of one call they would have to fit the stack.
+      for (const item of items) due.push(item);
     }
     for (const item of due) this.#onDue(item);
     const next = Math.min(...this.#buckets.keys());

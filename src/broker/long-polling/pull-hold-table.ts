@@ -10,6 +10,12 @@ import type { MessageArrival, MessageFilter } from '../../store/store-types.ts';
 import { DeadlineBuckets } from './deadline-buckets.ts';
 
 const DEADLINE_GRANULE_MS = 250;
+/** Of the headers of all held pulls: a pull's own is as large as its client makes it. */
+const HELD_BYTES_MAX = 256 * 1024 * 1024;
+/** What a held pull takes beside the texts of its header. */
+const PULL_OVERHEAD_BYTES = 512;
+/** Pulls that are answered in one turn of the loop: others have requests too. */
+const WAKES_PER_TURN = 256;
 
 export interface PullToHold {
   readonly request: RemotingCommand;
@@ -23,16 +29,19 @@ export interface PullToHold {
 
 interface HeldPull extends PullToHold {
   bucket: number;
+  readonly sizeBytes: number;
 }
 
 export class PullHoldTable {
   readonly #clock: Clock;
   readonly #countMax: number;
+  readonly #bytesMax: number;
   readonly #wake: (pull: PullToHold) => void;
   readonly #deadlines: DeadlineBuckets<HeldPull>;
   readonly #topics = new Map<string, Map<number, Set<HeldPull>>>();
   readonly #byConnection = new Map<Connection, Set<HeldPull>>();
   #count = 0;
+  #bytes = 0;
   #awake: HeldPull[] = [];
   #isWakingPlanned = false;
 
@@ -40,10 +49,12 @@ export class PullHoldTable {
   constructor(options: {
     readonly clock: Clock;
     readonly countMax: number;
+    readonly bytesMax?: number;
     readonly wake: (pull: PullToHold) => void;
   }) {
     this.#clock = options.clock;
     this.#countMax = options.countMax;
+    this.#bytesMax = options.bytesMax ?? HELD_BYTES_MAX;
     this.#wake = options.wake;
     this.#deadlines = new DeadlineBuckets({
       clock: options.clock,
@@ -60,12 +71,12 @@ export class PullHoldTable {
   }
 
   get isFull(): boolean {
-    return this.#count >= this.#countMax;
+    return this.#count >= this.#countMax || this.#bytes >= this.#bytesMax;
   }
 
   hold(pull: PullToHold, forMs: number): void {
     assert(!this.isFull, 'a pull is held although the table is full');
-    const held: HeldPull = { ...pull, bucket: 0 };
+    const held: HeldPull = { ...pull, bucket: 0, sizeBytes: sizeBytesOf(pull.request) };
     held.bucket = this.#deadlines.add(held, forMs);
     let queues = this.#topics.get(pull.topic);
     if (queues === undefined) this.#topics.set(pull.topic, (queues = new Map<number, Set<HeldPull>>()));
@@ -76,6 +87,7 @@ export class PullHoldTable {
     if (ofConnection === undefined) this.#byConnection.set(pull.connection, new Set([held]));
     else ofConnection.add(held);
     this.#count++;
+    this.#bytes += held.sizeBytes;
   }
 
   /** To be called for each message that readers may see. Costs a comparison while nothing is held. */
@@ -106,6 +118,7 @@ export class PullHoldTable {
     this.#byConnection.clear();
     this.#awake = [];
     this.#count = 0;
+    this.#bytes = 0;
   }
 
   #remove(pull: HeldPull): void {
@@ -122,6 +135,7 @@ export class PullHoldTable {
     ofConnection.delete(pull);
     if (ofConnection.size === 0) this.#byConnection.delete(pull.connection);
     this.#count--;
+    this.#bytes -= pull.sizeBytes;
   }
 
   /** At the end of this turn of the loop: messages that arrive together are answered together. */
@@ -129,11 +143,19 @@ export class PullHoldTable {
     this.#awake.push(pull);
     if (this.#isWakingPlanned) return;
     this.#isWakingPlanned = true;
-    this.#clock.defer(() => {
-      this.#isWakingPlanned = false;
-      const awake = this.#awake;
-      this.#awake = [];
-      for (const one of awake) if (one.connection.isOpen) this.#wake(one);
-    });
+    this.#clock.defer(() => this.#wakeSome());
   }
+
+  #wakeSome(): void {
+    const awake = this.#awake.splice(0, WAKES_PER_TURN);
+    this.#isWakingPlanned = this.#awake.length > 0;
+    if (this.#isWakingPlanned) this.#clock.defer(() => this.#wakeSome());
+    for (const one of awake) if (one.connection.isOpen) this.#wake(one);
+  }
+}
+
+function sizeBytesOf({ extFields, remark }: RemotingCommand): number {
+  let sizeBytes = PULL_OVERHEAD_BYTES + (remark?.length ?? 0);
+  for (const text of extFields.flat) sizeBytes += text.length;
+  return sizeBytes;
 }

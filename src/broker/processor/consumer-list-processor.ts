@@ -10,10 +10,10 @@ import type { ConsumerTable } from '../client/consumer-table.ts';
 export function consumerListProcessor(consumers: ConsumerTable): (request: RemotingCommand) => RemotingResponse {
   return (request) => {
     const { consumerGroup } = decodeHeader(RequestCode.GET_CONSUMER_LIST_BY_GROUP, request);
-    const consumerIdList = consumers.find(consumerGroup)?.clientIds() ?? [];
-    if (consumerIdList.length === 0) {
+    const body = consumers.find(consumerGroup)?.clientIdsBody();
+    if (body === undefined) {
       return { code: ResponseCode.SYSTEM_ERROR, remark: `no consumer for this group, ${consumerGroup}` };
     }
-    return { code: ResponseCode.SUCCESS, body: Buffer.from(JSON.stringify({ consumerIdList })) };
+    return { code: ResponseCode.SUCCESS, body };
   };
 }

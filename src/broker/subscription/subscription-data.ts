@@ -27,9 +27,18 @@ export class TagFilter implements MessageFilter {
     this.#codes = new Set(codes);
   }
 
+  get codeCount(): number {
+    return this.#codes.size;
+  }
+
   matchesTagsCode(tagsCode: number): boolean {
     return this.#codes.has(tagsCode);
   }
+}
+
+/** Memory that it takes, roughly. */
+export function sizeBytesOf({ topic, expression, filter }: SubscriptionData): number {
+  return 256 + topic.length + expression.length + 32 * (filter?.codeCount ?? 0);
 }
 
 /** Tags of 'a || b'; undefined for an expression that consists of nothing but bars. */

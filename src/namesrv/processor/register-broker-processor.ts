@@ -21,6 +21,9 @@ const CRC_MASK = 0x7fff_ffff;
 const NAME_PATTERN = /^[\x21-\x7e]{1,255}$/;
 const ADDRESS_PATTERN = /^[\x21-\x7e]{1,255}:\d{1,5}$/;
 
+/** Three numbers. */
+const DATA_VERSION_PARSE_LIMITS = { depthMax: 4, sizeBytesMax: 4096 };
+
 export interface RegistrationContext {
   readonly table: RouteInfoTable<Connection>;
   readonly logger: Logger;
@@ -79,7 +82,7 @@ export function unregisterBroker({ table, logger }: RegistrationContext, request
 /** Whether a broker has to register again. Asking is a sign of life. */
 export function queryDataVersion({ table, nowMs }: RegistrationContext, request: RemotingCommand): RemotingResponse {
   const { clusterName, brokerAddr } = decodeHeader(RequestCode.QUERY_DATA_VERSION, request);
-  const asked = readDataVersion(new BodyReader(parseJavaJson(request.body)));
+  const asked = readDataVersion(new BodyReader(parseJavaJson(request.body, DATA_VERSION_PARSE_LIMITS)));
   const changed = table.isDataVersionChanged({ clusterName, brokerAddr }, asked);
   table.touch(clusterName, brokerAddr, nowMs());
   const known = table.dataVersionOf(clusterName, brokerAddr);

@@ -138,3 +138,36 @@ test('deadlines fall due in any order in which they were added', () => {
   clock.advance(10_000);
   expect(due).toEqual([100, 300, 900]);
 });
+
+test('any number of pulls may fall due at one moment, and are answered a few hundred a turn', () => {
+  const { clock, holds, hold, awake } = table(300_000);
+  for (let count = 0; count < 300_000; count++) hold({ forMs: 1_000 });
+  const deferred: number[] = [];
+  const defer = clock.defer.bind(clock);
+  clock.defer = (task) => {
+    deferred.push(awake.length);
+    defer(task);
+  };
+  clock.advance(2_000);
+  expect(awake).toHaveLength(300_000);
+  expect(holds.count).toBe(0);
+  expect(Math.max(...deferred.slice(1).map((woken, index) => woken - (deferred[index] as number)))).toBe(256);
+});
+
+test('held pulls are bounded by the bytes of their headers too', () => {
+  const connection = new FakeConnection();
+  const clock = new ManualClock();
+  const holds = new PullHoldTable({ clock, countMax: 1_000, bytesMax: 1_000_000, wake: () => {} });
+  const large = arrived({ code: 11, extFields: { subscription: 'x'.repeat(100_000) } });
+  while (!holds.isFull) {
+    holds.hold({ request: large, connection, topic: 'Letters', queueId: 0, queueOffset: 0, filter: undefined }, 1_000);
+  }
+  expect(holds.count).toBe(10);
+  clock.advance(2_000);
+  expect(holds.isFull).toBe(false);
+  expect(holds.count).toBe(0);
+  holds.hold({ request: large, connection, topic: 'Letters', queueId: 0, queueOffset: 0, filter: undefined }, 1_000);
+  holds.connectionClosed(connection);
+  holds.stop();
+  expect(holds.count).toBe(0);
+});
