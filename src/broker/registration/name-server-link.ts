@@ -26,8 +26,8 @@ export interface NameServerLinkOptions {
   readonly intervalMs: number;
   readonly retryMs: number;
   readonly timeoutMs: number;
-  /** The registration body with all topics as they are now. */
-  readonly wholeTable: () => Buffer;
+  /** Registration bodies that together have all topics as they are now. Each is made when it is asked for. */
+  readonly wholeTable: () => Iterable<Buffer>;
 }
 
 export class NameServerLink {
@@ -55,7 +55,9 @@ export class NameServerLink {
   /** Tells about topics that are new or changed. Where the whole table has not arrived yet, that comes first anyway. */
   announce(body: Buffer): void {
     if (this.#isStopped || !this.#isRegistered) return;
-    void this.#enqueue(() => this.#register(body));
+    void this.#enqueue(async () => {
+      await this.#register(body);
+    });
   }
 
   /** A registration under way gets a moment to end; then the name server is told that the broker leaves. */
@@ -86,7 +88,9 @@ export class NameServerLink {
     this.#timer?.cancel();
     this.#timer = undefined;
     return this.#enqueue(async () => {
-      await this.#register(this.#options.wholeTable());
+      for (const body of this.#options.wholeTable()) {
+        if (!(await this.#register(body)) || this.#isStopped) break;
+      }
       if (!this.#isStopped) this.#planNext();
     });
   }
@@ -103,8 +107,8 @@ export class NameServerLink {
     this.#timer = clock.schedule(afterMs, () => void this.#registerAll());
   }
 
-  /** Never rejects: a failure is logged, and the whole table is sent again before anything else. */
-  async #register(body: Buffer): Promise<void> {
+  /** False when it failed: that is logged, and the whole table is sent again before anything else. */
+  async #register(body: Buffer): Promise<boolean> {
     const { client, address, identity, timeoutMs, logger } = this.#options;
     try {
       const request = createRequest(
@@ -115,14 +119,16 @@ export class NameServerLink {
       const response = await client.invoke(address, request, timeoutMs);
       if (response.code !== ResponseCode.SUCCESS) {
         this.#failed(`response code ${response.code}: ${response.remark ?? ''}`);
-        return;
+        return false;
       }
       if (!this.#isRegistered)
         logger.info('broker.registered', { nameServer: address, brokerAddr: identity.brokerAddr });
       this.#isRegistered = true;
       this.#failures = 0;
+      return true;
     } catch (error) {
       this.#failed(describeError(error));
+      return false;
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { DataVersion } from '../../model/data-version.ts';
 import type { TopicConfig } from '../../model/topic-config.ts';
 import type { BrokerSettings } from '../broker-settings.ts';
 import type { NamedTable } from '../broker-store.ts';
@@ -10,6 +11,8 @@ import { NameServerLink } from './name-server-link.ts';
 import type { NameServerClient } from './name-server-link.ts';
 import { encodeRegisterBrokerBody } from './register-broker-body.ts';
 
+/** One frame can't hold a hundred thousand topics, and one turn of the loop should not write them all down. */
+const TOPICS_PER_BODY = 2_000;
 /** A broker starts without its name servers rather than not at all. */
 const START_PATIENCE_MS = 3_000;
 
@@ -23,7 +26,7 @@ export class NameServerRegistration {
   };
   #links: readonly NameServerLink[] = [];
   #changed = new Map<string, TopicConfig>();
-  #announcementCount = 0;
+  #partCount = 0;
 
   constructor(options: {
     readonly settings: BrokerSettings;
@@ -57,7 +60,7 @@ export class NameServerRegistration {
           intervalMs: settings.registerIntervalMs,
           retryMs: settings.registerRetryMs,
           timeoutMs: settings.registerTimeoutMs,
-          wholeTable: () => encodeRegisterBrokerBody(topics.values(), topics.dataVersion, settings.brokerPerm),
+          wholeTable: () => this.#bodies(topics.values(), () => topics.dataVersion),
         }),
     );
     const attempts = Promise.all(this.#links.map((link) => link.start()));
@@ -84,12 +87,29 @@ export class NameServerRegistration {
    * knows, and one that heard of a part first (after a restart, say) must not skip the whole.
    */
   #announce(): void {
-    const { settings, topics } = this.#options;
-    const changed = [...this.#changed.values()];
+    const changed = this.#changed.values();
     this.#changed = new Map();
-    this.#announcementCount++;
-    const version = { ...topics.dataVersion, counter: -this.#announcementCount };
-    const body = encodeRegisterBrokerBody(changed, version, settings.brokerPerm);
-    for (const link of this.#links) link.announce(body);
+    for (const body of this.#bodies(changed, () => this.#partVersion())) {
+      for (const link of this.#links) link.announce(body);
+    }
+  }
+
+  /** All but the last body are parts; the last one has the version that is asked for then. */
+  *#bodies(topics: Iterable<TopicConfig>, lastVersion: () => DataVersion): Generator<Buffer, void, void> {
+    const { brokerPerm } = this.#options.settings;
+    let part: TopicConfig[] = [];
+    for (const topic of topics) {
+      if (part.length === TOPICS_PER_BODY) {
+        yield encodeRegisterBrokerBody(part, this.#partVersion(), brokerPerm);
+        part = [];
+      }
+      part.push(topic);
+    }
+    yield encodeRegisterBrokerBody(part, lastVersion(), brokerPerm);
+  }
+
+  #partVersion(): DataVersion {
+    this.#partCount++;
+    return { ...this.#options.topics.dataVersion, counter: -this.#partCount };
   }
 }

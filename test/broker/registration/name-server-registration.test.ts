@@ -1,11 +1,17 @@
 // Name servers that neither answer nor refuse, with time that the test moves.
 
-import { expect, test } from 'vitest';
-import { ManualClock } from '../../../src/base/clock.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { ManualClock, systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { defaultBrokerSettings } from '../../../src/broker/broker-settings.ts';
 import { brokerIdentity } from '../../../src/broker/registration/broker-identity.ts';
 import { NameServerRegistration } from '../../../src/broker/registration/name-server-registration.ts';
+import { topicConfig } from '../../../src/model/topic-config.ts';
+import { createNamesrv } from '../../../src/namesrv/namesrv.ts';
+import { decodeTopicRoute } from '../../../src/remoting/protocol/body/topic-route-body.ts';
+import { createRequest } from '../../../src/remoting/protocol/request-headers.ts';
+import { RequestCode } from '../../../src/remoting/protocol/request-code.ts';
+import { RemotingClient } from '../../../src/remoting/transport/remoting-client.ts';
 import { fakeStore } from '../support/fake-store.ts';
 
 const settings = { ...defaultBrokerSettings, nameServerAddresses: ['127.0.0.1:1'] };
@@ -68,3 +74,32 @@ test('a broker that listens everywhere is told by its first outside address, one
     '[2001:db8::1]:10911',
   );
 });
+
+test('as many topics as a broker may have, with the longest names, reach the name server', async () => {
+  const clock = systemClock;
+  const namesrv = createNamesrv({ listenHost: '127.0.0.1', port: 0, clock, logger: silentLogger });
+  const { host, port } = await namesrv.start();
+  const client = new RemotingClient({ clock, logger: silentLogger });
+  const { topics } = fakeStore().state;
+  const name = (index: number): string => `${'n'.repeat(120)}${index}`;
+  const topicCount = 60_001;
+  for (let index = 0; index < topicCount; index++) topics.put(topicConfig(name(index), {}));
+  const where = { ...settings, nameServerAddresses: [`${host}:${port}`] };
+  const registration = new NameServerRegistration({ settings: where, client, clock, logger: silentLogger, topics });
+  onTestFinished(async () => {
+    await registration.stop();
+    await client.close();
+    await namesrv.stop();
+  });
+  await registration.start(brokerIdentity(settings, listening, () => []));
+  await expect.poll(() => registration.registeredCount).toBe(1);
+  const route = (topic: string) =>
+    client.invoke(`${host}:${port}`, createRequest(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic }), 5_000);
+  for (const index of [0, 1_999, 2_000, 30_000, topicCount - 1]) {
+    await expect.poll(async () => (await route(name(index))).code, { timeout: 10_000 }).toBe(0);
+  }
+  // What changes later is told as before.
+  const changed = topics.put(topicConfig(name(5), { readQueueNums: 3 }));
+  registration.topicChanged(changed);
+  await expect.poll(async () => decodeTopicRoute((await route(name(5))).body).queueDatas[0]?.readQueueNums).toBe(3);
+}, 30_000);
