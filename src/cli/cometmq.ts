@@ -3,6 +3,7 @@
 
 import { ConfigError, nearestName } from '../base/config-table.ts';
 import { CometError, describeError } from '../base/errors.ts';
+import { ensureAddon } from './ensure-addon.ts';
 import { ExitStatus } from './exit-status.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -42,6 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
     const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
     throw new UsageError(`There is no command "${name}".${hint}`, 'cometmq --help');
   }
+  ensureAddon();
   const command = await load();
   return command(rest);
 }

@@ -1,9 +1,9 @@
 // Loads the native addon: the only importer of a .node file. The interface below is what native/README.md tabulates.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 
 import { describeError } from '../base/errors.ts';
+import { addonBuildCommand, addonFile } from './addon-file.ts';
 import { NativeError } from './native-error.ts';
 
 /** A number that names an open region in this environment; 0 is none. */
@@ -38,13 +38,10 @@ export interface NativeAddon {
 
 const INTERFACE_VERSION = 2;
 
-// The same two steps up from src/native and from dist/native.
-const builtAddon = fileURLToPath(new URL('../../native/build/cometmq_native.node', import.meta.url));
-
 /** Loads the addon built at `file`. Throws 'ERR_NATIVE_ADDON' with the command that helps. */
 export function loadAddonFrom(file: string): NativeAddon {
   if (!existsSync(file)) {
-    throw new NativeError('ERR_NATIVE_ADDON', `the native addon ${file} is missing; run: npm run build:native`, {
+    throw new NativeError('ERR_NATIVE_ADDON', `the native addon ${file} is missing; run: ${addonBuildCommand}`, {
       file,
     });
   }
@@ -52,15 +49,15 @@ export function loadAddonFrom(file: string): NativeAddon {
   try {
     addon = createRequire(import.meta.url)(file) as NativeAddon;
   } catch (error) {
-    const message = `the native addon ${file} can't be loaded (${describeError(error)}); run: npm run build:native`;
+    const message = `the native addon ${file} can't be loaded (${describeError(error)}); run: ${addonBuildCommand}`;
     throw new NativeError('ERR_NATIVE_ADDON', message, { file }, { cause: error });
   }
   if (addon.interfaceVersion !== INTERFACE_VERSION) {
-    const message = `the native addon ${file} is of another version of CometMQ; run: npm run build:native`;
+    const message = `the native addon ${file} is of another version of CometMQ; run: ${addonBuildCommand}`;
     throw new NativeError('ERR_NATIVE_ADDON', message, { file, interfaceVersion: addon.interfaceVersion });
   }
   return addon;
 }
 
 /** The addon. COMETMQ_NATIVE names another binary (the AddressSanitizer build in CI). */
-export const nativeAddon: NativeAddon = loadAddonFrom(process.env['COMETMQ_NATIVE'] ?? builtAddon);
+export const nativeAddon: NativeAddon = loadAddonFrom(process.env['COMETMQ_NATIVE'] ?? addonFile);

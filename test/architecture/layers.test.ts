@@ -17,7 +17,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   namesrv: ['base', 'model', 'remoting'],
   broker: ['base', 'model', 'remoting', 'store'],
   server: ['base', 'model', 'remoting', 'store', 'namesrv', 'broker'],
-  cli: ['base', 'model', 'remoting', 'store', 'namesrv', 'broker', 'server'],
+  cli: ['base', 'model', 'native', 'remoting', 'store', 'namesrv', 'broker', 'server'],
 };
 
 /** The only files of the store that touch the machine. */

@@ -2,6 +2,7 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
+import { addonBuildCommand } from '../../src/native/addon-file.ts';
 import { loadAddonFrom, nativeAddon } from '../../src/native/load-addon.ts';
 import { failureOf, scratchDirectory } from './support/scratch.ts';
 
@@ -12,7 +13,7 @@ test('a missing addon is an error that names the command', async () => {
   const failure = await failureOf(() => loadAddonFrom(file));
   expect(failure).toMatchObject({
     code: 'ERR_NATIVE_ADDON',
-    message: `the native addon ${file} is missing; run: npm run build:native`,
+    message: `the native addon ${file} is missing; run: ${addonBuildCommand}`,
   });
 });
 
@@ -21,7 +22,7 @@ test('a file that is no addon is an error that names the command', async () => {
   writeFileSync(file, 'not an ELF file');
   const failure = await failureOf(() => loadAddonFrom(file));
   expect(failure).toMatchObject({ code: 'ERR_NATIVE_ADDON' });
-  expect(String(failure)).toMatch(/can't be loaded .*; run: npm run build:native$/s);
+  expect(String(failure)).toMatch(/can't be loaded .*; run: node .*build-native\.mjs$/s);
 });
 
 test('an addon of another interface version is refused', async () => {
