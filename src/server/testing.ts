@@ -7,7 +7,7 @@ import { startServer, type RunningServer, type StartServerOptions } from './star
 
 export type TestServerOptions = Partial<Omit<StartServerOptions, 'freePorts' | 'portOffset'>>;
 
-/** Small files, so that a test costs little disk. A test that wants others sets them. */
+/** Small files, so that a test costs little disk. A test that wants others sets them, or gives a file. */
 const SMALL_FILES = {
   mappedFileSizeCommitLog: String(64 * 1024 * 1024),
   mappedFileSizeConsumeQueue: '200000',
@@ -20,19 +20,23 @@ const SMALL_FILES = {
  * `dataDir` was given, which then stays.
  */
 export async function startTestServer(options: TestServerOptions = {}): Promise<RunningServer> {
-  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cometmq-')));
-  const server = await startServer({
-    ...options,
-    dataDir,
-    freePorts: true,
-    brokerConfig: { ...SMALL_FILES, ...options.brokerConfig },
-  });
-  if (options.dataDir !== undefined) return server;
-  const stop = async (): Promise<void> => {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  return { ...server, stop, [Symbol.asyncDispose]: stop };
+  if (options.dataDir !== undefined) return start(options, options.dataDir);
+  const dataDir = await mkdtemp(join(tmpdir(), 'cometmq-'));
+  const remove = (): Promise<void> => rm(dataDir, { recursive: true, force: true });
+  try {
+    const server = await start(options, dataDir);
+    const stop = (): Promise<void> => server.stop().finally(remove);
+    return { ...server, stop, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function start(options: TestServerOptions, dataDir: string): Promise<RunningServer> {
+  const sizes = options.brokerConfigFile === undefined ? SMALL_FILES : {};
+  const brokerConfig = { ...sizes, ...options.brokerConfig };
+  return startServer({ ...options, dataDir, freePorts: true, brokerConfig });
 }
 
 export type { RunningServer };
