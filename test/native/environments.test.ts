@@ -61,9 +61,10 @@ describe('worker threads', () => {
        parentPort.postMessage(codes);`,
       'other',
     );
+    const exited = once(worker, 'exit'); // listened for from the start: it may come in one turn with the message
     const [codes] = (await once(worker, 'message')) as [string[]];
     expect(codes).toEqual(['ERR_NATIVE_CLOSED', 'ERR_NATIVE_CLOSED', 'ERR_NATIVE_CLOSED']);
-    await once(worker, 'exit');
+    await exited;
     await nativeAddon.closeRegion(mine);
   });
 
@@ -80,9 +81,10 @@ describe('worker threads', () => {
        addon.closeRegion(handle).then(() => parentPort.postMessage(seen));`,
       'shared',
     );
+    const exited = once(worker, 'exit');
     expect((await once(worker, 'message'))[0]).toBe('from main');
     expect(bytes.toString('latin1', 100, 109)).toBe('from work');
-    await once(worker, 'exit');
+    await exited;
     await nativeAddon.closeRegion(handle);
   });
 
