@@ -4,7 +4,7 @@
  * after clean stops exactly, after kills without loss.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -20,6 +20,7 @@ import {
 } from './support/apache.ts';
 import { type Clients, DELIVERY_MS, javaClients, lostIds, pick } from './support/clients.ts';
 import { CometmqProcess, runCometmq, until } from './support/cometmq.ts';
+import { parseJavaJson } from './support/java-json.ts';
 import { RawConnection } from './support/raw-remoting.ts';
 
 const SIZES = {
@@ -129,7 +130,7 @@ class SharedDirectory {
     }
     await this.#untilCommitted('CID_reader');
     await this.#untilCommitted('CID_refuser');
-    for (const [consumer] of wait) await consumer.finish();
+    await Promise.all(wait.map(([consumer]) => consumer.finish()));
     expect(pick(audit.factsOf('message'), PLACE)).toEqual(pick(this.#stored, PLACE));
     if (this.#wasKilled) return;
     expect(pick(reader.factsOf('message'), PLACE)).toEqual(pick(this.#unread, PLACE));
@@ -143,7 +144,7 @@ class SharedDirectory {
     const first = this.#nextSeq;
     const names = ['--tags', 'a,тег', '--key-prefix', 'ключ', '--property', 'имя=значение'];
     const from = (seq: number): string[] => ['--first-seq', String(seq), ...names];
-    const sizes = ['--sizes', '1,500,5000,60000', '--queue', 'index'];
+    const sizes = ['--sizes', '1,500,5000,60000', '--queue', 'index', '--compress-over', String(64 * 1024)];
     this.#unread = [
       ...(await produce(this.#topic, ['--count', '24', ...sizes, ...from(first)])),
       ...(await produce(this.#topic, ['--count', '40', '--mode', 'batch', '--sizes', '1,2000', ...from(first + 24)])),
@@ -151,11 +152,13 @@ class SharedDirectory {
     this.#stored.push(...this.#unread);
     this.#nextSeq = first + 64;
     const scheduled = await scheduledCount();
-    const refuser = await startConsumer([this.#topic], 'CID_refuser', [
-      ...['--fail-first', '1', '--retry-level', String(RETRY_LEVEL)],
-    ]);
     const delay = ['--count', '3', '--delay-level', String(RETRY_LEVEL)];
-    this.#delayed = await produce(`${this.#topic}_delayed`, [...delay, ...from(this.#nextSeq)]);
+    const refuse = ['--fail-first', '1', '--retry-level', String(RETRY_LEVEL)];
+    const [refuser, delayed] = await Promise.all([
+      startConsumer([this.#topic], 'CID_refuser', refuse),
+      produce(`${this.#topic}_delayed`, [...delay, ...from(this.#nextSeq)]),
+    ]);
+    this.#delayed = delayed;
     const wanted = scheduled + this.#unread.length + this.#delayed.length;
     await until(async () => (await scheduledCount()) >= wanted, DELIVERY_MS, 'scheduling of what was refused');
     await this.#untilCommitted('CID_refuser');
@@ -185,11 +188,8 @@ class SharedDirectory {
 
   /** The configuration files as Apache's JSON, the maps only. */
   config(): { readonly topics: object; readonly groups: object; readonly offsets: Readonly<Record<string, object>> } {
-    const read = (name: string): Record<string, object> => {
-      const text = readFileSync(path.join(this.dir, 'config', name), 'utf8');
-      // Integer keys come without quotes.
-      return JSON.parse(text.replaceAll(/([{,]\s*)(\d+)\s*:/g, '$1"$2":')) as Record<string, object>;
-    };
+    const read = (name: string): Record<string, object> =>
+      parseJavaJson(readFileSync(path.join(this.dir, 'config', name), 'utf8')) as Record<string, object>;
     return {
       topics: read('topics.json')['topicConfigTable'] ?? {},
       groups: read('subscriptionGroup.json')['subscriptionGroupTable'] ?? {},
@@ -233,12 +233,7 @@ async function expectReadableByApache(directory: SharedDirectory): Promise<void>
   expect(reader.factsOf('undecodable')).toEqual([]);
   const messages = reader.factsOf('message').filter((message) => message['topic'] === directory.topic);
   const place = ['topic', 'queueId', 'queueOffset', 'keys', 'tags', 'size', 'sha256'];
-  expect(
-    pick(
-      messages.filter((message) => (Number(message['sysFlag']) & 1) === 0),
-      place,
-    ),
-  ).toEqual(pick(directory.stored, place));
+  expect(pick(messages, place)).toEqual(pick(directory.stored, place));
   const offsetOf = new Map(messages.map((message) => [message['keys'], message['physicalOffset']]));
   const found = reader.factsOf('query').map((fact) => fact['physicalOffsets']);
   expect(found).toEqual(asked.map((ack) => [offsetOf.get(ack['keys'])]));
@@ -264,7 +259,30 @@ async function expectQueriesByOurs(directory: SharedDirectory): Promise<void> {
   }
 }
 
-const ENDLESS: readonly (readonly [string, readonly (readonly [Owner, End])[]])[] = [
+/** What Apache warns of in any run, also on directories that nobody else touched. */
+const USUAL_WARNINGS: readonly RegExp[] = [
+  /Load default HA Service/,
+  /The commitlog files are deleted, and delete the consume queue files/,
+  /create mappedFile spent time/,
+  /Over index file capacity|Index file \[.*\] is full/,
+  /interrupted, (this may caused|possibly) by shutdown/,
+  // Recovery found the zeros behind the last record.
+  /found a illegal magic code 0x0$/,
+  // The queues end exactly where the log ends.
+  /maxPhyOffsetOfConsumeQueue\((\d+)\) >= processOffset\(\1\)/,
+];
+
+/** Errors and unusual warnings in what Apache's store logged, in every run with this home directory. */
+function complaintsOfApache(home: string): string[] {
+  const logs = path.join(home, 'logs/rocketmqlogs');
+  const names = readdirSync(logs).filter((name) => /^store(error)?\.log$/.test(name));
+  expect(names).toContain('store.log');
+  return names
+    .flatMap((name) => readFileSync(path.join(logs, name), 'utf8').split('\n'))
+    .filter((line) => / (WARN|ERROR) /.test(line) && !USUAL_WARNINGS.some((usual) => usual.test(line)));
+}
+
+const LIVES: readonly (readonly [string, readonly (readonly [Owner, End])[]])[] = [
   [
     'apache_first',
     [
@@ -287,14 +305,12 @@ const ENDLESS: readonly (readonly [string, readonly (readonly [Owner, End])[]])[
       ['Apache', 'kill'],
       ['CometMQ', 'kill'],
       ['Apache', 'kill'],
-      ['CometMQ', 'kill'],
       ['CometMQ', 'stop'],
-      ['Apache', 'stop'],
     ],
   ],
 ];
 
-describe.each(ENDLESS)('the directory %s', (name, turns) => {
+describe.each(LIVES)('the directory %s', (name, turns) => {
   it('keeps everything through all hands', async () => {
     const directory = new SharedDirectory(name);
     let before: ReturnType<SharedDirectory['config']> | undefined;
@@ -310,7 +326,7 @@ describe.each(ENDLESS)('the directory %s', (name, turns) => {
       }
       before = after;
     }
-    expect(storeErrorsInLogs(directory.home)).toEqual([]);
+    expect(complaintsOfApache(directory.home)).toEqual([]);
     await expectQueriesByOurs(directory);
     await expectReadableByApache(directory);
     directory.expectClean();

@@ -104,6 +104,8 @@ function trafficFigures({ statistics, clock }: RuntimeInfoContext): Record<strin
     putMessageSizeTotal: String(putBytes),
     putMessageAverageSize: String(putBytes / puts),
     putMessageDistributeTime: statistics.describePutTimes(),
+    putLatency99: statistics.putTimeQuantileMs(0.99).toFixed(2),
+    putLatency999: statistics.putTimeQuantileMs(0.999).toFixed(2),
     putMessageEntireTimeMax: String(Math.floor(statistics.putTimeMaxMs)),
     getMessageEntireTimeMax: String(Math.floor(statistics.getTimeMaxMs)),
   };

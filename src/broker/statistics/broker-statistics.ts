@@ -80,6 +80,17 @@ export class BrokerStatistics {
     return PUT_TIME_CLASSES.map(([, label], index) => `${label}:${String(this.#putTimes[index])} `).join('');
   }
 
+  /** The time within which this share of the puts was done, to the precision of the classes. */
+  putTimeQuantileMs(share: number): number {
+    const wanted = share * this.#putTimes.reduce((sum, count) => sum + count, 0);
+    let seen = 0;
+    for (const [index, [boundMs]] of PUT_TIME_CLASSES.entries()) {
+      seen += this.#putTimes[index] as number;
+      if (seen >= wanted) return Math.min(boundMs, this.putTimeMaxMs);
+    }
+    return this.putTimeMaxMs;
+  }
+
   /** Totals at local midnight, the last and the one before. */
   putsAtMidnight(): MidnightTotals {
     return this.#putsOfDay.at(this.#clock.nowMs(), this.putMessages.total);

@@ -52,6 +52,17 @@ test('puts are told by how long they took', () => {
   expect(statistics.putTimeMaxMs).toBe(99_999);
 });
 
+test('the slowest hundredth of the puts is told by the class that it begins in', () => {
+  const statistics = new BrokerStatistics(new ManualClock(NOON));
+  expect(statistics.putTimeQuantileMs(0.99)).toBe(0);
+  for (let put = 0; put < 990; put++) statistics.put(1, 1, 0.1);
+  for (let put = 0; put < 9; put++) statistics.put(1, 1, 30);
+  statistics.put(1, 1, 120);
+  expect(statistics.putTimeQuantileMs(0.99)).toBe(0);
+  expect(statistics.putTimeQuantileMs(0.991)).toBe(50);
+  expect(statistics.putTimeQuantileMs(1)).toBe(120);
+});
+
 test('totals are remembered as they were at the last two midnights', () => {
   const clock = new ManualClock(NOON);
   const statistics = new BrokerStatistics(clock);
