@@ -40,6 +40,7 @@ export interface CheckpointerParts {
 export class Checkpointer {
   readonly #parts: CheckpointerParts;
   #timer: Timer | undefined;
+  #retryTimer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isWritingOut = false;
   #checkpointedOffset: number;
@@ -89,8 +90,8 @@ export class Checkpointer {
       () => (this.#isWritingOut = false),
       (error: unknown) => {
         this.#parts.logger.warn('store.consume-queue.write-out-failed', { reason: describeError(error) });
-        // The next append tries again at once otherwise: a second is soon enough for a full disk.
-        this.#parts.clock.schedule(RETRY_DELAY_MS, () => (this.#isWritingOut = false));
+        // Writes are refused meanwhile, so no append will ask for it.
+        if (!this.#stopped) this.#retryTimer = this.#parts.clock.schedule(RETRY_DELAY_MS, () => this.#writeOutEarly());
       },
     );
   }
@@ -146,6 +147,7 @@ export class Checkpointer {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#retryTimer?.cancel();
     await this.#running?.catch(() => undefined);
   }
 }

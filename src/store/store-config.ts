@@ -57,7 +57,7 @@ export interface StoreConfig {
   /** maxTopics, maxQueues: what auto-creation may reach. */
   readonly topicCountMax: number;
   readonly queueCountMax: number;
-  /** How long a committed consumer offset may stay in memory only. */
+  /** How long a committed consumer offset may stay in memory only. With the sync behind it, it must be on disk in 100 ms. */
   readonly offsetCommitIntervalMs: number;
   /** How often Apache's consumerOffset.json is refreshed. */
   readonly offsetExportIntervalMs: number;
@@ -96,6 +96,6 @@ export const defaultStoreConfig: StoreConfig = Object.freeze({
   checkCrcOnRecover: true,
   topicCountMax: 100_000,
   queueCountMax: 1_000_000,
-  offsetCommitIntervalMs: 50,
+  offsetCommitIntervalMs: 25,
   offsetExportIntervalMs: 5_000,
 } satisfies StoreConfig);

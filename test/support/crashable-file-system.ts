@@ -141,6 +141,11 @@ export class CrashableFileSystem implements FileSystem {
     this.#log.failNth({ kind, callsLeft: n, timesLeft: times, error });
   }
 
+  /** Nothing fails any more of what {@link failNth} ordered. */
+  endFailures(): void {
+    this.#log.endFailures();
+  }
+
   /** Calls of this kind don't report until {@link release}; their effects happen. */
   hold(kind: OperationKind): void {
     this.#jobs.hold(kind);

@@ -43,6 +43,8 @@ const RETRY_DELAY_MS = 1_000;
 export class StateWriter {
   readonly #options: StateWriterOptions;
   #marked: StateRow[] = [];
+  /** Monotonic time of the oldest mark. */
+  #markedSinceMs = 0;
   #waiters: Waiter[] = [];
   #timer: Timer | undefined;
   #isRoundQueued = false;
@@ -65,6 +67,7 @@ export class StateWriter {
     if (row.isMarked) return;
     if (this.#isStopped) throw closed();
     row.isMarked = true;
+    if (this.#marked.length === 0) this.#markedSinceMs = this.#options.clock.monotonicMs();
     this.#marked.push(row);
     if (this.#timer === undefined && !this.#isRoundQueued) this.#scheduleRound(this.#options.commitIntervalMs);
   }
@@ -157,7 +160,11 @@ export class StateWriter {
   #succeed(waiters: readonly Waiter[]): void {
     for (const waiter of waiters) waiter.resolve();
     if (this.#waiters.length > 0) this.#hurry();
-    else if (this.#marked.length > 0 && this.#timer === undefined) this.#scheduleRound(this.#options.commitIntervalMs);
+    else if (this.#marked.length > 0 && this.#timer === undefined) {
+      // What was marked while the round ran has waited already: a slow disk must not add a whole interval.
+      const waitedMs = this.#options.clock.monotonicMs() - this.#markedSinceMs;
+      this.#scheduleRound(Math.max(0, this.#options.commitIntervalMs - waitedMs));
+    }
   }
 
   #fail(error: StoreError, rows: readonly StateRow[], waiters: readonly Waiter[]): void {

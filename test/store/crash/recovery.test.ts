@@ -1,54 +1,9 @@
 // What the crash suite once found, one by one, each in the smallest story that shows it.
 
 import { describe, expect, it } from 'vitest';
-import { createMessage } from '../../../src/store/create-message.ts';
-import type { MessageStore } from '../../../src/store/message-store.ts';
-import type { PutStored } from '../../../src/store/store-types.ts';
-import { defaultStoreConfig, type StoreConfig } from '../../../src/store/store-config.ts';
-import { CRASHED, SimulatedMachine, type CrashKind, type Crashed } from './simulated-machine.ts';
+import { SimulatedMachine, type CrashKind } from './simulated-machine.ts';
+import { bodies, close, config, numbers, opened, present, put, putMany, QUEUES, TAIL } from './simulated-store.ts';
 
-const config: StoreConfig = {
-  ...defaultStoreConfig,
-  commitLogSegmentSizeBytes: 16 * 1024,
-  consumeQueueSegmentSizeBytes: 160,
-  indexHashSlotCount: 16,
-  indexEntryCountMax: 100,
-  messageSizeBytesMax: 4 * 1024,
-};
-const QUEUES = '/store/consumequeue';
-const TAIL = '/store/commitlog/00000000000000000000';
-
-function present<Value>(value: Value | Crashed): Value {
-  if (value === CRASHED) throw new Error('the machine stopped');
-  return value;
-}
-
-const opened = async (machine: SimulatedMachine, changes: Partial<StoreConfig> = {}): Promise<MessageStore> =>
-  present(await machine.run(machine.open({ ...config, ...changes })));
-
-async function put(machine: SimulatedMachine, store: MessageStore, body: string, topic = 'orders'): Promise<PutStored> {
-  const result = present(await machine.run(Promise.resolve(store.put(createMessage({ topic, body })))));
-  expect(result).toMatchObject({ status: 'PUT_OK' });
-  return result as PutStored;
-}
-
-async function putMany(machine: SimulatedMachine, store: MessageStore, count: number, topic = 'orders'): Promise<void> {
-  for (let index = 0; index < count; index++) await put(machine, store, `${index}`.padEnd(1_000, '.'), topic);
-}
-
-async function bodies(machine: SimulatedMachine, store: MessageStore, topic = 'orders'): Promise<string[]> {
-  const read = async (): Promise<string[]> => {
-    const found: string[] = [];
-    for await (const { body } of store.iterate(topic, 0)) found.push(Buffer.from(body).toString().replace(/\.+$/, ''));
-    return found;
-  };
-  return present(await machine.run(read()));
-}
-
-const close = async (machine: SimulatedMachine, store: MessageStore): Promise<void> =>
-  present(await machine.run(store.close()));
-
-const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index));
 const seeds = Array.from({ length: 25 }, (_, index) => index + 1);
 const kinds: readonly CrashKind[] = ['power', 'kill'];
 

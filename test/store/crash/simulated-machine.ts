@@ -12,6 +12,7 @@ import { openStore } from '../../../src/store/open-store.ts';
 import type { KeyValueStore } from '../../../src/store/state/key-value-store.ts';
 import { MemoryKeyValueStore } from '../../../src/store/state/memory-key-value-store.ts';
 import type { StoreConfig } from '../../../src/store/store-config.ts';
+import type { StoreError } from '../../../src/store/store-errors.ts';
 import { CrashableFileSystem, CrashSignal } from '../../support/crashable-file-system.ts';
 
 export const DIRECTORY = '/store';
@@ -85,6 +86,11 @@ export class SimulatedMachine {
     if (how === 'power') this.fileSystem.crash();
     else this.fileSystem.kill();
     throw new CrashSignal('the machine stopped');
+  }
+
+  /** The key-value store refuses commits with this error, until called again with undefined. */
+  refuseState(error: StoreError | undefined): void {
+    this.#keyValues.refuseWith(error);
   }
 
   /** The key-value store is lost. */

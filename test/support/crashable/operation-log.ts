@@ -68,6 +68,10 @@ export class OperationLog {
     this.#failures.push(failure);
   }
 
+  endFailures(): void {
+    this.#failures.length = 0;
+  }
+
   note(kind: OperationKind, path: string): void {
     if (this.trace.length === TRACE_LENGTH_MAX) this.trace.shift();
     this.trace.push({ index: this.#count, kind, path });
