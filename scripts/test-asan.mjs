@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { countsOf, reportingTo, writeCounts } from './suite-counts.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 if (process.platform !== 'linux') stop('AddressSanitizer is preloaded into Node on Linux only');
@@ -25,13 +26,17 @@ const environment = {
 proveThatItBites();
 const folders = process.argv.length > 2 ? process.argv.slice(2) : ['test/native'];
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-const run = spawnSync(process.execPath, [vitest, 'run', '--pool=forks', ...folders], {
+const countsFile = `${reports}.json`;
+const run = spawnSync(process.execPath, [vitest, 'run', '--pool=forks', ...reportingTo(countsFile), ...folders], {
   cwd: root,
   stdio: 'inherit',
   env: environment,
 });
 const found = takeReports();
+const counts = countsOf(countsFile, run.status);
+writeCounts({ ...counts, failed: counts.failed + found.length });
 rmSync(reports, { recursive: true, force: true });
+rmSync(countsFile, { force: true });
 for (const report of found) console.error(report);
 console.log(`AddressSanitizer: ${found.length} reports`);
 process.exit(run.status === 0 && found.length === 0 ? 0 : 1);
