@@ -11,14 +11,14 @@ export interface TemporaryDirectory {
 }
 
 /** Outside tests, or for a whole file: the caller removes it (`afterAll(() => directory.remove())`). */
-export function makeTemporaryDirectory(): TemporaryDirectory {
-  const path = mkdtempSync(join(tmpdir(), 'cometmq-test-'));
+export function makeTemporaryDirectory(parent = tmpdir()): TemporaryDirectory {
+  const path = mkdtempSync(join(parent, 'cometmq-test-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 
 /** Inside a test: its path; removed after the test, whether it passed or not. */
-export function temporaryDirectory(): string {
-  const directory = makeTemporaryDirectory();
+export function temporaryDirectory(parent?: string): string {
+  const directory = makeTemporaryDirectory(parent);
   onTestFinished(() => directory.remove());
   return directory.path;
 }
