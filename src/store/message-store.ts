@@ -33,6 +33,7 @@ import type {
   PutStored,
 } from './store-types.ts';
 import { WaitingPuts } from './waiting-puts.ts';
+import { allWellFormed, wellFormed } from './well-formed.ts';
 import { WriteGate } from './write-gate.ts';
 
 /** What {@link openStore} puts together. */
@@ -123,8 +124,9 @@ export class MessageStore implements AsyncDisposable {
    * it, or with FLUSH_DISK_TIMEOUT when that takes too long (the message is stored, at risk). A message with the property
    * WAIT=false is answered at once in both. What is refused leaves no trace.
    */
-  put(message: MessageToPut): PutMessageResult | Promise<PutMessageResult> {
+  put(asGiven: MessageToPut): PutMessageResult | Promise<PutMessageResult> {
     const { writeGate, commitLog } = this.#parts;
+    const message = wellFormed(asGiven);
     const problem = writeGate.refusal ?? commitLog.problemOf(message) ?? this.#viewProblemOf(message);
     if (problem !== undefined) return problem;
     const stored = this.#waiting.count === 0 ? this.#append(message) : undefined;
@@ -132,7 +134,8 @@ export class MessageStore implements AsyncDisposable {
   }
 
   /** Stores messages of one topic and queue as one group: all of them, back to back, or none. */
-  putBatch(messages: readonly MessageToPut[]): PutMessageResult | Promise<PutMessageResult> {
+  putBatch(asGiven: readonly MessageToPut[]): PutMessageResult | Promise<PutMessageResult> {
+    const messages = allWellFormed(asGiven);
     const [first] = messages;
     if (first === undefined) return { status: 'MESSAGE_ILLEGAL', reason: 'The batch has no messages.' };
     const { writeGate, commitLog } = this.#parts;

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { scanProperties } from '../../src/broker/send/properties-scan.ts';
 import { createRequest } from '../../src/remoting/protocol/request-headers.ts';
 import { RequestCode } from '../../src/remoting/protocol/request-code.ts';
+import { findViolations } from '../../src/store/inspect/check-store.ts';
 import { caller, startTestBroker } from './support/running-broker.ts';
 import { batchElement, batchRequest, messagesOf, pullRequest, sendRequest } from './support/requests.ts';
 
@@ -86,22 +87,26 @@ test('the highest delay level stands for every number above it', async () => {
   expect(running.store.maxOffset('Letters', 0)).toBe(3);
 });
 
-test('a message whose properties just fit is delivered after its delay, and holds up no other', async () => {
-  const running = await startTestBroker({ store: { messageDelayLevel: '1s' } });
-  const call = caller(running);
-  let fitting = 0;
-  // At the edge: what the schedule topic can still take, with the broker's own properties.
-  for (let length = 32_767; fitting < 3; length--) {
-    const { code } = await call(sendRequest({ body: 'tight', properties: { DELAY: '1', a: 'x'.repeat(length) } }));
-    if (code === 0) fitting++;
-  }
-  await call(sendRequest({ body: 'next', properties: { DELAY: '1' } }));
-  await expect.poll(() => running.store.maxOffset('Letters', 0), { timeout: 10_000 }).toBe(4);
-  const bodies = messagesOf(await call(pullRequest())).map(({ body }) => Buffer.from(body).toString());
-  expect(bodies).toEqual(['tight', 'tight', 'tight', 'next']);
-});
+test(
+  'a message whose properties just fit is delivered after its delay, and holds up no other',
+  { timeout: 30_000 },
+  async () => {
+    const running = await startTestBroker({ store: { messageDelayLevel: '1s' } });
+    const call = caller(running);
+    let fitting = 0;
+    // At the edge: what the schedule topic can still take, with the broker's own properties.
+    for (let length = 32_767; fitting < 3; length--) {
+      const { code } = await call(sendRequest({ body: 'tight', properties: { DELAY: '1', a: 'x'.repeat(length) } }));
+      if (code === 0) fitting++;
+    }
+    await call(sendRequest({ body: 'next', properties: { DELAY: '1' } }));
+    await expect.poll(() => running.store.maxOffset('Letters', 0), { timeout: 10_000 }).toBe(4);
+    const bodies = messagesOf(await call(pullRequest())).map(({ body }) => Buffer.from(body).toString());
+    expect(bodies).toEqual(['tight', 'tight', 'tight', 'next']);
+  },
+);
 
-test('properties of nothing but separators are looked over once', () => {
+test('properties of nothing but separators are looked over once', { timeout: 30_000 }, () => {
   // Looking for each next separator from each entry would take minutes for this.
   for (const text of ['\u0002', '\u0001', 'a\u0002', 'abc\u0002', 'abc\u0001', 'a\u0001b\u0002']) {
     const scanned = scanProperties(text.repeat(2_000_000));
@@ -109,7 +114,19 @@ test('properties of nothing but separators are looked over once', () => {
   }
 });
 
-test('a topic name is kept by itself, not with the request that it came in', async () => {
+test('queues and index agree with the log about texts that UTF-8 can not carry', async () => {
+  const running = await startTestBroker();
+  const call = caller(running);
+  for (const text of ['\ud800', 'a\udfffb', '\udc00\ud800', 'fine \ud83d\ude00']) {
+    const properties = { TAGS: text, KEYS: text, UNIQ_KEY: `key ${text}` };
+    expect((await call(sendRequest({ properties }))).code).toBe(0);
+    expect((await call(sendRequest({ properties: { ...properties, DELAY: '2' } }))).code).toBe(0);
+  }
+  await running.stop();
+  expect(await findViolations({ dir: running.directory, strict: true })).toEqual([]);
+});
+
+test('a topic name is kept by itself, not with the request that it came in', { timeout: 30_000 }, async () => {
   const running = await startTestBroker();
   const call = caller(running);
   const filler = 'x'.repeat(30_000);

@@ -12,74 +12,18 @@ import type { RequestHandler } from '../../../src/remoting/transport/connection.
 import { FrameReader } from '../../../src/remoting/transport/frame-reader.ts';
 import type { RemotingServer } from '../../../src/remoting/transport/remoting-server.ts';
 import { defaultRemotingLimits } from '../../../src/remoting/transport/remoting-settings.ts';
-import { frameBytes, goldenExchanges } from '../support/golden-wire.ts';
+import { goldenCorpus, mutate } from '../support/mutated-frames.ts';
 import { RawPeer, requestFrame, startServer } from '../support/raw-peer.ts';
 
 const seed = Number(process.env['SEED'] ?? 1);
 const cases = Number(process.env['CASES'] ?? 20_000);
-const corpus = goldenExchanges()
-  .map(({ request }) => frameBytes(request))
-  .filter((frame) => frame.length < 4096);
-
-const spices = [
-  '"',
-  '\\',
-  '{',
-  '}',
-  '[',
-  '\0',
-  '\u0001',
-  ':',
-  ',',
-  '-',
-  '9'.repeat(30),
-  '"__proto__":',
-  '"constructor":{},',
-];
-const lengths = [-1, -(2 ** 31), 0, 3, 4, 5, 2 ** 31 - 1, 16_777_215, 16_777_216, 16_777_217];
-
-function mutate(prng: Prng, original: Buffer): Buffer {
-  let frame = Buffer.from(original);
-  for (let round = 1 + prng.below(3); round > 0; round--) {
-    const at = prng.below(Math.max(1, frame.length));
-    switch (prng.below(8)) {
-      case 0:
-        frame[at] = prng.below(256);
-        break;
-      case 1:
-        if (frame.length >= 4) frame.writeInt32BE(prng.pick(lengths), 0);
-        break;
-      case 2:
-        if (frame.length >= 8) frame.writeUInt32BE(((prng.below(3) << 24) | prng.below(0x1000000)) >>> 0, 4);
-        break;
-      case 3:
-        frame = frame.subarray(0, at);
-        break;
-      case 4:
-        frame = Buffer.concat([frame.subarray(0, at), Buffer.from(prng.pick(spices)), frame.subarray(at)]);
-        break;
-      case 5:
-        frame = Buffer.concat([frame, prng.pick(corpus)]);
-        break;
-      case 6:
-        frame = Buffer.concat([frame.subarray(0, at), frame.subarray(at + prng.below(8))]);
-        break;
-      default:
-        frame = Buffer.concat([frame.subarray(0, at), prng.bytes(1 + prng.below(8)), frame.subarray(at)]);
-    }
-  }
-  // Half of them get their frame length right again, so that the damage reaches the header.
-  if (prng.chance(0.5) && frame.length >= 8) frame.writeInt32BE(frame.length - 4, 0);
-  return frame;
-}
-
 test(`mutated frames are commands or are refused, and never anything else (SEED=${seed})`, { timeout: 120_000 }, () => {
   let commands = 0;
   let refused = 0;
   let badFields = 0;
   for (let index = 0; index < cases; index++) {
     const prng = new Prng(seed * 1_000_003 + index);
-    const frame = mutate(prng, prng.pick(corpus));
+    const frame = mutate(prng, prng.pick(goldenCorpus));
     const reader = new FrameReader(defaultRemotingLimits);
     try {
       reader.feed(frame);
@@ -137,7 +81,9 @@ describe('a live server', { timeout: 120_000 }, () => {
     for (let round = 0; round < 40; round++) {
       const prng = new Prng(seed * 7919 + round);
       await Promise.all(
-        Array.from({ length: 25 }, () => attack(mutate(prng, prng.pick(corpus)), prng.pick([1, 7, 100, 1_000_000]))),
+        Array.from({ length: 25 }, () =>
+          attack(mutate(prng, prng.pick(goldenCorpus)), prng.pick([1, 7, 100, 1_000_000])),
+        ),
       );
       await controlWorks();
     }
