@@ -132,16 +132,17 @@ export async function startServer(options: StartServerOptions = {}): Promise<Run
   });
   const namedElsewhere = brokerRead.values.namesrvAddr;
   const dataDir = resolve(options.dataDir ?? (brokerRead.values.storePathRootDir || 'data'));
-  const routes: { broker: Broker | undefined } = { broker: undefined };
+  const routes: { own: { readonly registeredAddress: string; readonly port: number } | undefined } = { own: undefined };
   const namesrv = await startNamesrv({
     values: namesrvRead.values,
     clock,
     logger,
     // Our own broker is on this machine: whatever address the client used for the name server leads to it as well.
-    resolveBrokerAddress: (brokerName, _brokerId, registered, connection) => {
-      const own = routes.broker;
-      if (own === undefined || brokerRead.values.brokerIP1 !== '' || brokerName !== own.brokerName) return registered;
-      return `${hostForUrl(connection.localAddress)}:${own.address.port}`;
+    // By its address: a slave elsewhere has the same name.
+    resolveBrokerAddress: (_brokerName, _brokerId, registered, connection) => {
+      const { own } = routes;
+      if (brokerRead.values.brokerIP1 !== '' || registered !== own?.registeredAddress) return registered;
+      return `${hostForUrl(connection.localAddress)}:${own.port}`;
     },
   });
   try {
@@ -154,7 +155,8 @@ export async function startServer(options: StartServerOptions = {}): Promise<Run
       logger,
       ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
     });
-    routes.broker = running.broker;
+    const { identity, address } = running.broker;
+    routes.own = { registeredAddress: identity.brokerAddr, port: address.port };
     let stopping: Promise<void> | undefined;
     const stop = (): Promise<void> => {
       stopping ??= running.stop().finally(() => namesrv.stop());
