@@ -112,8 +112,9 @@ function takeLock() {
     return true;
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
-    if (!isHeld()) rmSync(lockFile, { force: true });
-    return false;
+    if (isHeld()) return false;
+    rmSync(lockFile, { force: true });
+    return takeLock();
   }
 }
 
