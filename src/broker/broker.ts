@@ -7,6 +7,7 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { Prng } from '../base/prng.ts';
+import { rateLimitedLogger } from '../base/rate-limited-logger.ts';
 import { hostAddress } from '../model/host-address.ts';
 import type { HostAddress } from '../model/host-address.ts';
 import type { Connection } from '../remoting/transport/connection.ts';
@@ -81,7 +82,8 @@ export class Broker {
   }
 
   #makeParts(): HandlerContext {
-    const { settings, store, clock, logger, randomSeed } = this.#options;
+    const { settings, store, clock, randomSeed } = this.#options;
+    const logger = rateLimitedLogger(this.#options.logger, clock);
     const { groupClientsMax, clientExpiryMs, clientExpiryCheckMs } = settings;
     const prng = new Prng(randomSeed ?? clock.nowMs());
     const consumers = new ConsumerTable({

@@ -9,7 +9,7 @@ import { consumerListProcessor } from './processor/consumer-list-processor.ts';
 import { HeartbeatProcessor } from './processor/heartbeat-processor.ts';
 import type { PullContext, PullMessageProcessor } from './processor/pull-message-processor.ts';
 import { getMaxOffset, getMinOffset, searchOffsetByTimestamp } from './processor/queue-offset-processor.ts';
-import { runtimeInfo } from './processor/runtime-info-processor.ts';
+import { runtimeInfoProcessor } from './processor/runtime-info-processor.ts';
 import { SendBackProcessor } from './processor/send-back-processor.ts';
 import { SendMessageProcessor } from './processor/send-message-processor.ts';
 import type { SendContext } from './processor/send-message-processor.ts';
@@ -30,6 +30,7 @@ export function requestHandlers(
   const heartbeat = new HeartbeatProcessor(context);
   const consumerList = consumerListProcessor(consumers);
   const figures = { ...context, waitingSends: () => send.waitingCount, heldPulls: () => pull.holds.count };
+  const info = runtimeInfoProcessor(figures);
   const sending: RequestHandler = (request, connection) => send.process(request, connection);
   return new Map<number, RequestHandler>([
     [RequestCode.SEND_MESSAGE, sending],
@@ -45,6 +46,6 @@ export function requestHandlers(
     [RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, (request) => searchOffsetByTimestamp(store, request)],
     [RequestCode.GET_MAX_OFFSET, (request) => getMaxOffset(store, request)],
     [RequestCode.GET_MIN_OFFSET, (request) => getMinOffset(store, request)],
-    [RequestCode.GET_BROKER_RUNTIME_INFO, () => runtimeInfo(figures)],
+    [RequestCode.GET_BROKER_RUNTIME_INFO, () => info()],
   ]);
 }

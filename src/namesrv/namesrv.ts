@@ -2,6 +2,7 @@
 // together and watches who is still alive.
 
 import type { Timer } from '../base/clock.ts';
+import { rateLimitedLogger } from '../base/rate-limited-logger.ts';
 import { RequestCode } from '../remoting/protocol/request-code.ts';
 import type { Connection, RequestHandler } from '../remoting/transport/connection.ts';
 import { RemotingServer } from '../remoting/transport/remoting-server.ts';
@@ -25,7 +26,8 @@ export interface Namesrv {
 }
 
 export function createNamesrv(options: NamesrvOptions): Namesrv {
-  const { clock, logger } = options;
+  const { clock } = options;
+  const logger = rateLimitedLogger(options.logger, clock);
   const table = new RouteInfoTable<Connection>();
   const registration: RegistrationContext = { table, logger, nowMs: () => clock.monotonicMs() };
   const resolveBrokerAddress =

@@ -1,7 +1,7 @@
 // Answers pulls (code 11; Java: PullMessageProcessor, DefaultPullMessageResultHandler): checks who asks for what, reads, and holds
 // what finds nothing (long polling). Messages go to the socket as views of the mapped log.
 
-import { unreachable } from '../../base/assert.ts';
+import { AssertionFailure, unreachable } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import { describeError } from '../../base/errors.ts';
@@ -93,6 +93,7 @@ export class PullMessageProcessor {
   }
 
   #wakeFailed(pull: PullToHold, error: unknown): void {
+    if (error instanceof AssertionFailure) throw error;
     this.#context.logger.error('broker.pull.failed', { topic: pull.topic, queueId: pull.queueId, error });
     pull.connection.respond(pull.request, { code: ResponseCode.SYSTEM_ERROR, remark: describeError(error) });
   }

@@ -34,9 +34,47 @@ const JAVA_INT_MAX = 2_147_483_647;
 const BROKER_VERSION = 513;
 const BROKER_VERSION_NAME = 'V5_5_0';
 
-export async function runtimeInfo(context: RuntimeInfoContext): Promise<RemotingResponse> {
+export function runtimeInfoProcessor(context: RuntimeInfoContext): () => Promise<RemotingResponse> {
+  const earliest = new EarliestMessage(context.store);
+  return () => runtimeInfo(context, earliest);
+}
+
+/** When the first message of the log was stored. It is read once for all who ask, until retention removes it. */
+class EarliestMessage {
+  readonly #store: BrokerStore;
+  #physicalOffset = -1;
+  #timestampMs: Promise<number> | undefined;
+
+  constructor(store: BrokerStore) {
+    this.#store = store;
+  }
+
+  /** -1 when there is none, or it can't be read now. */
+  timestampMs(): Promise<number> {
+    const { minPhysicalOffset, endPhysicalOffset } = this.#store.stats();
+    if (endPhysicalOffset <= minPhysicalOffset) return Promise.resolve(-1);
+    if (this.#timestampMs === undefined || this.#physicalOffset !== minPhysicalOffset) {
+      this.#physicalOffset = minPhysicalOffset;
+      this.#timestampMs = this.#read(minPhysicalOffset);
+    }
+    return this.#timestampMs;
+  }
+
+  async #read(physicalOffset: number): Promise<number> {
+    let timestampMs: number | undefined;
+    try {
+      timestampMs = (await this.#store.messageAt(physicalOffset))?.storeTimestampMs;
+    } finally {
+      // Not readable now (under SYNC_FLUSH, or a failure): the next one who asks tries again.
+      if (timestampMs === undefined) this.#timestampMs = undefined;
+    }
+    return timestampMs ?? -1;
+  }
+}
+
+async function runtimeInfo(context: RuntimeInfoContext, earliest: EarliestMessage): Promise<RemotingResponse> {
   const table = {
-    ...(await storeFigures(context)),
+    ...(await storeFigures(context, earliest)),
     ...trafficFigures(context),
     ...delayFigures(context.store),
     ...poolFigures(context),
@@ -53,11 +91,10 @@ export async function runtimeInfo(context: RuntimeInfoContext): Promise<Remoting
   return { code: ResponseCode.SUCCESS, body: Buffer.from(JSON.stringify({ table })) };
 }
 
-async function storeFigures(context: RuntimeInfoContext): Promise<Record<string, string>> {
+async function storeFigures(context: RuntimeInfoContext, earliest: EarliestMessage): Promise<Record<string, string>> {
   const { store, diskSpace = realDiskSpace } = context;
   const { minPhysicalOffset, endPhysicalOffset, flushedOffset } = store.stats();
   const { totalBytes, freeBytes } = await diskSpace(store.directory);
-  const earliest = endPhysicalOffset > minPhysicalOffset ? await store.messageAt(minPhysicalOffset) : undefined;
   const usedRatio = totalBytes === 0 ? '0.0' : ((totalBytes - freeBytes) / totalBytes).toFixed(2);
   return {
     commitLogMinOffset: String(minPhysicalOffset),
@@ -66,7 +103,7 @@ async function storeFigures(context: RuntimeInfoContext): Promise<Record<string,
     [`commitLogDiskRatio_${store.directory}/commitlog`]: usedRatio,
     consumeQueueDiskRatio: usedRatio,
     commitLogDirCapacity: `Total : ${formatBytes(totalBytes)}, Free : ${formatBytes(freeBytes)}.`,
-    earliestMessageTimeStamp: String(earliest?.storeTimestampMs ?? -1),
+    earliestMessageTimeStamp: String(await earliest.timestampMs()),
     remainHowManyDataToFlush: formatBytes(Math.max(0, endPhysicalOffset - flushedOffset)),
     remainTransientStoreBufferNumbs: String(JAVA_INT_MAX),
     dispatchBehindBytes: '0',

@@ -1,11 +1,13 @@
 // Answers code 36: a consumer gives a message back, to be tried again later or, after the last try, to be put aside in the
 // dead-letter topic (Java: AbstractSendMessageProcessor.consumerSendMsgBack).
 
+import { ConcurrencyLimit } from '../../base/concurrency-limit.ts';
 import type { Prng } from '../../base/prng.ts';
 import { createMessageId } from '../../model/message-id.ts';
 import type { MessageToPut, StoredMessage } from '../../model/message.ts';
 import { formatProperties, parseProperties, PropertyName } from '../../model/message-properties.ts';
 import { dlqTopicOf, retryTopicOf } from '../../model/names.ts';
+import type { SubscriptionGroupConfig } from '../../model/subscription-group-config.ts';
 import { Perm } from '../../model/topic-config.ts';
 import { decodeHeader } from '../../remoting/protocol/request-headers.ts';
 import type { RequestHeader } from '../../remoting/protocol/request-headers.ts';
@@ -13,15 +15,20 @@ import { RequestCode } from '../../remoting/protocol/request-code.ts';
 import type { RemotingCommand, RemotingResponse } from '../../remoting/protocol/remoting-command.ts';
 import { ResponseCode } from '../../remoting/protocol/response-code.ts';
 import type { Connection } from '../../remoting/transport/connection.ts';
+import type { PutMessageResult } from '../../store/store-types.ts';
 import type { BrokerSettings } from '../broker-settings.ts';
 import type { BrokerStore } from '../broker-store.ts';
 import { brokerForbidsSending, groupNotExist } from '../remarks.ts';
 import type { HostsOfConnections } from '../send/connection-hosts.ts';
 import { delayed } from '../send/delay-transform.ts';
-import { isStored } from '../send/put-refusal.ts';
+import { busy, isStored } from '../send/put-refusal.ts';
+import { WaitingSends } from '../send/waiting-sends.ts';
 import type { SubscriptionGroups } from '../subscription/subscription-groups.ts';
 import { TopicSysFlag } from '../topic/broker-topics.ts';
 import type { BrokerTopics } from '../topic/broker-topics.ts';
+
+/** Messages that are in memory at one time between being read and being written again: each may have 4 MiB. */
+const COPIES_MAX = 8;
 
 const VERSION_WITH_MAX_RECONSUME_TIMES = 121;
 /** The level of a message's first retry. */
@@ -41,14 +48,18 @@ export interface SendBackContext {
 
 export class SendBackProcessor {
   readonly #context: SendBackContext;
+  readonly #copies = new ConcurrencyLimit(COPIES_MAX);
+  readonly #waiting: WaitingSends;
 
   constructor(context: SendBackContext) {
+    const { waitingSendsMax, waitingSendBytesMax } = context.settings;
     this.#context = context;
+    this.#waiting = new WaitingSends({ countMax: waitingSendsMax, bytesMax: waitingSendBytesMax });
   }
 
   async process(request: RemotingCommand, connection: Connection): Promise<RemotingResponse> {
     const header = decodeHeader(RequestCode.CONSUMER_SEND_MSG_BACK, request);
-    const { settings, groups, store, brokerHost } = this.#context;
+    const { settings, groups, brokerHost } = this.#context;
     const group = groups.findOrCreate(header.group);
     if (group === undefined) {
       return { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark: groupNotExist(header.group) };
@@ -60,6 +71,22 @@ export class SendBackProcessor {
     const refusal = this.#prepareRetryTopic(header, group.retryQueueNums, connection);
     if (refusal !== undefined) return refusal;
 
+    const begun = await this.#copies.run(() => this.#begin(request, connection, header, group));
+    if ('code' in begun) return begun;
+    const result = await begun.outcome;
+    return isStored(result) ? { code: ResponseCode.SUCCESS } : systemError(`${result.status}: ${result.reason}`);
+  }
+
+  /** Reads the message and puts it where it belongs now. The outcome comes in an object, not to be waited for here. */
+  async #begin(
+    request: RemotingCommand,
+    connection: Connection,
+    header: Header,
+    group: SubscriptionGroupConfig,
+  ): Promise<RemotingResponse | { readonly outcome: PutMessageResult | Promise<PutMessageResult> }> {
+    const { store } = this.#context;
+    const problem = this.#waiting.problem;
+    if (problem !== undefined) return busy(problem);
     const original = await store.messageAt(header.offset);
     if (original === undefined) return systemError(`look message by offset failed, ${header.offset}`);
     const timesAsked = request.version >= VERSION_WITH_MAX_RECONSUME_TIMES ? header.maxReconsumeTimes : undefined;
@@ -69,8 +96,8 @@ export class SendBackProcessor {
       ? this.#deadLetter(header, original, connection)
       : this.#retry(header, original, group.retryQueueNums, connection);
     if ('code' in message) return message;
-    const result = await store.put(message);
-    return isStored(result) ? { code: ResponseCode.SUCCESS } : systemError(`${result.status}: ${result.reason}`);
+    const outcome = store.put(message);
+    return { outcome: outcome instanceof Promise ? this.#waiting.track(original.body.length, outcome) : outcome };
   }
 
   #prepareRetryTopic(header: Header, queueCount: number, connection: Connection): RemotingResponse | undefined {

@@ -60,7 +60,7 @@ export class BrokerTopics {
     if (template === undefined || !this.#isInheritable(template)) {
       this.#logger.warn('broker.topic.not-created', {
         topic,
-        templateTopic,
+        templateTopic: templateTopic.slice(0, 256),
         producer,
         isTemplate: template !== undefined,
       });

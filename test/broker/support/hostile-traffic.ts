@@ -30,12 +30,16 @@ export interface HostileTrafficReport {
 }
 
 /** Throws, or fails an expectation, at the first harm. */
-export async function hostileTraffic(seed: number, frameCount: number): Promise<HostileTrafficReport> {
+export async function hostileTraffic(
+  seed: number,
+  frameCount: number,
+  brokerConfig: Readonly<Record<string, string>> = {},
+): Promise<HostileTrafficReport> {
   const outside = temporaryDirectory();
   const dataDir = join(outside, 'inside', 'data');
   mkdirSync(dataDir, { recursive: true });
   const surprises: unknown[] = [];
-  const server = await startTestServer({ dataDir, logger: surpriseLogger(surprises) });
+  const server = await startTestServer({ dataDir, brokerConfig, logger: surpriseLogger(surprises) });
   const report = { frames: 0, answers: 0, honestMessages: 0 };
   const attack = { isOver: false };
   try {
