@@ -78,7 +78,9 @@ class SharedDirectory {
     this.dir = path.join(this.home, 'store');
     this.#topic = `Files_${name}`;
     const places = { home: this.home, storeDir: this.dir };
-    this.#broker = { listenPort: BROKER_PORT, namesrv: namesrv.namesrv, ...places, conf: SIZES };
+    // Without messageIndexSafe Apache, after any kill, throws the last index file away and fills only the end of it again.
+    const conf = { ...SIZES, messageIndexSafe: true };
+    this.#broker = { listenPort: BROKER_PORT, namesrv: namesrv.namesrv, ...places, conf };
   }
 
   get stored(): readonly Fact[] {
