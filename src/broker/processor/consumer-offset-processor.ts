@@ -1,11 +1,14 @@
 // Answers codes 14 and 15: how far a group has consumed a queue (Java: ConsumerManageProcessor).
 
+import { totalmem } from 'node:os';
+import { readInt64 } from '../../base/int64.ts';
 import { QUEUE_ID_MAX } from '../../model/names.ts';
 import { decodeHeader } from '../../remoting/protocol/request-headers.ts';
 import { RequestCode } from '../../remoting/protocol/request-code.ts';
 import type { RemotingCommand, RemotingResponse } from '../../remoting/protocol/remoting-command.ts';
 import { ResponseCode } from '../../remoting/protocol/response-code.ts';
 import { responseHeader } from '../../remoting/protocol/response-headers.ts';
+import { PHYSICAL_OFFSET_POSITION } from '../../store/commit-log/message-layout.ts';
 import type { BrokerStore } from '../broker-store.ts';
 import type { SubscriptionGroups } from '../subscription/subscription-groups.ts';
 import type { BrokerTopics } from '../topic/broker-topics.ts';
@@ -57,12 +60,20 @@ export async function queryConsumerOffset(
   return notFound('Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first');
 }
 
-/** The store answers at once what is in memory, and with a promise what it must read from disk. */
+/** accessMessageInMemoryMaxRatio: this share of the machine's memory, counted back from the log's end, is taken to be in the page cache. */
+const MEMORY_SHARE = 0.4;
+
+/** Judged by distance from the log's end, as Java does (DefaultMessageStore.checkInMemByConsumeOffset): the same for every queue. */
 async function isFirstMessageInMemory(store: BrokerStore, topic: string, queueId: number): Promise<boolean> {
-  const answer = store.get({ topic, queueId, queueOffset: 0, messageCountMax: 1 });
-  const result = await answer;
-  result.release();
-  return !(answer instanceof Promise) && result.status === 'FOUND';
+  const result = await store.get({ topic, queueId, queueOffset: 0, messageCountMax: 1 });
+  try {
+    const [record] = result.views;
+    if (record === undefined) return false;
+    const behindBytes = store.stats().endPhysicalOffset - readInt64(record, PHYSICAL_OFFSET_POSITION);
+    return behindBytes <= totalmem() * MEMORY_SHARE;
+  } finally {
+    result.release();
+  }
 }
 
 const found = (offset: number): RemotingResponse => ({
