@@ -1,6 +1,6 @@
 // Cuts a stream of bytes into frames. A frame that lies within one chunk is decoded where it lies; a frame that spans chunks is
-// put together once, in a buffer of exactly its size, allocated after its length was checked. That buffer's pages become real
-// only as bytes arrive, so a claimed length costs the claimer's bandwidth, not our memory.
+// put together in a buffer of its own, allocated after its length was checked. That buffer grows as bytes arrive, so a claimed
+// length costs the claimer's bandwidth, not our memory (nor the collector's time, which counts what is allocated, not what is used).
 
 import { decodeFrame } from '../protocol/frame-codec.ts';
 import type { DecodeLimits } from '../protocol/frame-codec.ts';
@@ -9,6 +9,8 @@ import type { RemotingCommand } from '../protocol/remoting-command.ts';
 import { RemotingError } from '../protocol/remoting-errors.ts';
 
 const LENGTH_SIZE = 4;
+const PARTIAL_FIRST_BYTES = 64 * 1024;
+const PARTIAL_GROWTH = 4;
 const nothing = Buffer.alloc(0);
 
 export interface FrameReaderLimits extends DecodeLimits {
@@ -22,6 +24,8 @@ export class FrameReader {
   /** A frame that the chunks so far hold in part: at first only its length field, then all of it. */
   #partial: Buffer = nothing;
   #partialSize = 0;
+  /** What the partial frame will have in the end. */
+  #partialSizeMax = 0;
 
   constructor(limits: FrameReaderLimits) {
     this.#limits = limits;
@@ -63,17 +67,17 @@ export class FrameReader {
   }
 
   #beginPartial(size: number): void {
-    this.#partial = Buffer.allocUnsafeSlow(size);
+    this.#partial = Buffer.allocUnsafeSlow(Math.min(size, PARTIAL_FIRST_BYTES));
     this.#partialSize = 0;
+    this.#partialSizeMax = size;
     this.#fillPartial();
   }
 
   #nextFromPartial(): RemotingCommand | undefined {
     if (!this.#fillPartial()) return undefined;
-    if (this.#partial.length === LENGTH_SIZE) {
-      const frame = Buffer.allocUnsafeSlow(LENGTH_SIZE + this.#checkedLength(this.#partial, 0));
-      this.#partial.copy(frame, 0);
-      this.#partial = frame;
+    if (this.#partialSizeMax === LENGTH_SIZE) {
+      this.#partialSizeMax += this.#checkedLength(this.#partial, 0);
+      this.#growPartial(Math.min(this.#partialSizeMax, PARTIAL_FIRST_BYTES));
       if (!this.#fillPartial()) return undefined;
     }
     const frame = this.#partial;
@@ -84,16 +88,27 @@ export class FrameReader {
 
   /** Moves bytes of the chunk into the partial frame; true when it is full. */
   #fillPartial(): boolean {
-    const wanted = this.#partial.length - this.#partialSize;
-    const end = Math.min(this.#chunk.length, this.#position + wanted);
-    this.#chunk.copy(this.#partial, this.#partialSize, this.#position, end);
-    this.#partialSize += end - this.#position;
-    this.#position = end;
-    if (end === this.#chunk.length) {
+    const sizeMax = this.#partialSizeMax;
+    while (this.#position < this.#chunk.length && this.#partialSize < sizeMax) {
+      if (this.#partialSize === this.#partial.length) {
+        this.#growPartial(Math.min(sizeMax, this.#partial.length * PARTIAL_GROWTH));
+      }
+      const end = Math.min(this.#chunk.length, this.#position + this.#partial.length - this.#partialSize);
+      this.#chunk.copy(this.#partial, this.#partialSize, this.#position, end);
+      this.#partialSize += end - this.#position;
+      this.#position = end;
+    }
+    if (this.#position === this.#chunk.length) {
       this.#chunk = nothing;
       this.#position = 0;
     }
-    return this.#partialSize === this.#partial.length;
+    return this.#partialSize === sizeMax;
+  }
+
+  #growPartial(capacityBytes: number): void {
+    const grown = Buffer.allocUnsafeSlow(capacityBytes);
+    this.#partial.copy(grown, 0, 0, this.#partialSize);
+    this.#partial = grown;
   }
 
   #checkedLength(bytes: Buffer, position: number): number {

@@ -5,6 +5,7 @@ import { encodeFrame } from '../../../src/remoting/protocol/frame-codec.ts';
 import type { RemotingCommand } from '../../../src/remoting/protocol/remoting-command.ts';
 import { FrameReader } from '../../../src/remoting/transport/frame-reader.ts';
 import { defaultRemotingLimits } from '../../../src/remoting/transport/remoting-settings.ts';
+import { requestFrame } from '../support/raw-peer.ts';
 
 const frameOf = (opaque: number, bodySize: number): Buffer => {
   const header = { code: 10, flag: 0, opaque, remark: undefined, extFields: { topic: `t${opaque}` } };
@@ -141,4 +142,37 @@ describe('a frame is refused', () => {
     const [command] = readAll(newReader(), [frame]);
     expect(command?.extFields.get('properties')).toBe(properties);
   });
+});
+
+test('a length that is only claimed takes no memory', () => {
+  const claim = requestFrame(1, 1, { body: Buffer.alloc(16_000_000) }).subarray(0, 100);
+  const beforeBytes = process.memoryUsage().arrayBuffers;
+  const readers = Array.from({ length: 100 }, (_, index) => {
+    const reader = new FrameReader(defaultRemotingLimits);
+    for (const part of index % 2 === 0 ? [claim] : [claim.subarray(0, 2), claim.subarray(2)]) {
+      reader.feed(part);
+      expect(reader.next()).toBeUndefined();
+    }
+    return reader;
+  });
+  expect(process.memoryUsage().arrayBuffers - beforeBytes).toBeLessThan(32 * 1024 * 1024);
+  expect(readers.every((reader) => reader.hasPartialFrame)).toBe(true);
+});
+
+test('frames of every size around the steps in which their buffer grows come back whole', () => {
+  for (const size of [65_536, 262_144, 1_048_576]) {
+    for (const body of [-200, -101, -100, -1, 0, 1, 100].map((more) => Buffer.alloc(size + more, 'ab'))) {
+      const bytes = Buffer.concat([requestFrame(1, 7, { body }), requestFrame(1, 8)]);
+      for (const chunkSize of [1_000, 65_536, 300_000]) {
+        const reader = new FrameReader(defaultRemotingLimits);
+        const commands = [];
+        for (let at = 0; at < bytes.length; at += chunkSize) {
+          reader.feed(bytes.subarray(at, at + chunkSize));
+          for (let command = reader.next(); command !== undefined; command = reader.next()) commands.push(command);
+        }
+        expect(commands.map(({ opaque }) => opaque)).toEqual([7, 8]);
+        expect(commands[0]?.body.equals(body)).toBe(true);
+      }
+    }
+  }
 });
