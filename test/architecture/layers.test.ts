@@ -106,11 +106,12 @@ describe('architecture', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('the store has no clock, timer or randomness of its own', () => {
+  it('store, broker, name server and transport have no clock, timer or randomness of their own', () => {
+    const injected = new Set(['model', 'store', 'remoting', 'namesrv', 'broker']);
     const pattern =
       /\b(?:Date\.now|new Date\(\)|performance\.now|setTimeout|setInterval|setImmediate|Math\.random|process\.hrtime|randomBytes|randomUUID|randomInt)\b/;
     const wrong = sources
-      .filter((source) => source.layer === 'store' && pattern.test(source.code))
+      .filter((source) => injected.has(source.layer) && pattern.test(source.code))
       .map((source) => source.path);
     expect(wrong).toEqual([]);
   });
@@ -138,6 +139,29 @@ describe('architecture', () => {
     const data = new Set(['src/server/config/store-config-table.ts', 'src/server/config/broker-config-table.ts']);
     const long = sources.filter((source) => !data.has(source.path) && source.text.split('\n').length > 600);
     expect(long.map((source) => source.path)).toEqual([]);
+  });
+
+  it('names are in kebab-case, and every export has one', () => {
+    const misnamed = sources.filter(
+      (source) => !source.path.split('/').every((part) => /^[a-z0-9-]+(\.ts)?$/.test(part)),
+    );
+    const nameless = sources.filter((source) => /^export default\b/m.test(source.code));
+    expect([...misnamed, ...nameless].map((source) => source.path)).toEqual([]);
+  });
+
+  it('ARCHITECTURE.md has a line for every layer and for every room of the store', () => {
+    const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+    const rooms = sources
+      .filter((source) => source.layer === 'store' && source.path.split('/').length > 3)
+      .map((source) => source.path.split('/')[2] as string);
+    expect(Object.keys(layers).filter((layer) => !text.includes(`| \`src/${layer}\` |`))).toEqual([]);
+    expect([...new Set(rooms)].filter((room) => !text.includes(`\`${room}\``))).toEqual([]);
+  });
+
+  it('a decision is told in at most forty lines', () => {
+    const folder = join(root, 'docs', 'adr');
+    const long = readdirSync(folder).filter((name) => readFileSync(join(folder, name), 'utf8').split('\n').length > 41);
+    expect(long).toEqual([]);
   });
 
   it('nothing is left for later', () => {
