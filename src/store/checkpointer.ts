@@ -122,13 +122,14 @@ export class Checkpointer {
     await logFlush.flushNow();
     await this.#writeOut();
     await index?.flushPending();
+    const indexFullUntilMs = index?.fullUntilMs;
     try {
       await fileSystem.syncAll(directory);
       if (storeTimestampMs > 0) {
         checkpoint.physicMsgTimestamp = storeTimestampMs;
         checkpoint.logicsMsgTimestamp = storeTimestampMs;
-        if (index !== undefined) checkpoint.indexMsgTimestamp = storeTimestampMs;
       }
+      if (indexFullUntilMs !== undefined) checkpoint.indexMsgTimestamp = indexFullUntilMs;
       checkpoint.logicsPhysicalOffset = offset;
       await checkpoint.flush();
       await durableOffset.sync();

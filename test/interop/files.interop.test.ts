@@ -57,6 +57,9 @@ interface RunningBroker {
   kill(): Promise<void>;
 }
 
+/** A test that is tried again begins with a directory and a topic that nobody has seen. */
+let directoryCount = 0;
+
 /** What the directory must hold, whoever opens it. */
 class SharedDirectory {
   readonly dir: string;
@@ -74,9 +77,10 @@ class SharedDirectory {
   #wasKilled = false;
 
   constructor(name: string) {
-    this.home = path.join(root, name);
+    const fresh = `${name}_${++directoryCount}`;
+    this.home = path.join(root, fresh);
     this.dir = path.join(this.home, 'store');
-    this.#topic = `Files_${name}`;
+    this.#topic = `Files_${fresh}`;
     const places = { home: this.home, storeDir: this.dir };
     // Without messageIndexSafe Apache, after any kill, throws the last index file away and fills only the end of it again.
     const conf = { ...SIZES, messageIndexSafe: true };
@@ -97,19 +101,38 @@ class SharedDirectory {
     return CometmqProcess.start(['broker', '-c', conf, '-n', namesrv.namesrv], path.join(this.home, 'process'));
   }
 
-  /** One owner's time: checks what the one before left, adds to it, ends. */
-  async turn(owner: Owner, end: End): Promise<void> {
+  /** One owner's time. */
+  async owned(owner: Owner, end: End, work: () => Promise<void>): Promise<void> {
     const broker = await this.#open(owner);
     try {
-      await this.#expectEverything();
-      await this.#add();
+      await work();
     } catch (error) {
       await broker.kill();
       throw error;
     }
     await (end === 'stop' ? broker.stop() : broker.kill());
+  }
+
+  /** Checks what the owner before left, adds to it, ends. */
+  async turn(owner: Owner, end: End): Promise<void> {
+    await this.owned(owner, end, async () => {
+      await this.#expectEverything();
+      await this.#add();
+    });
     this.#wasKilled = end === 'kill';
     this.#turn++;
+  }
+
+  /** Messages of one size, each with three entries in the index: unique key, key and tag. */
+  async produce(count: number, sizeBytes: number): Promise<void> {
+    const plain = ['--sizes', String(sizeBytes), '--compress-over', String(64 * 1024)];
+    const shape = ['--count', String(count), '--first-seq', String(this.#nextSeq), ...plain];
+    this.#stored.push(...(await clients.produce(this.#topic, [...shape, '--tags', 'a', '--key-prefix', 'key'])));
+    this.#nextSeq += count;
+  }
+
+  indexFiles(): string[] {
+    return readdirSync(path.join(this.dir, 'index'));
   }
 
   async #expectEverything(): Promise<void> {
@@ -330,6 +353,47 @@ describe.each(LIVES)('the directory %s', (name, turns) => {
     }
     expect(complaintsOfApache(directory.home)).toEqual([]);
     await expectQueriesByOurs(directory);
+    await expectReadableByApache(directory);
+    directory.expectClean();
+  });
+});
+
+/** An index file takes 499 entries, so 166 messages; a segment of the log takes four messages of 60,000 bytes. */
+const INDEX_LIVES: readonly (readonly [string, (directory: SharedDirectory) => Promise<void>])[] = [
+  [
+    'a file that we had made ahead',
+    async (directory) => {
+      await directory.owned('CometMQ', 'stop', () => directory.produce(300, 100));
+      expect(directory.indexFiles()).toHaveLength(2);
+      await directory.owned('CometMQ', 'kill', async () => {
+        await directory.produce(25, 100);
+        await until(() => directory.indexFiles().length === 3, DELIVERY_MS, 'making of an index file ahead');
+      });
+    },
+  ],
+  [
+    'a file that we had begun several segments before',
+    async (directory) => {
+      await directory.owned('CometMQ', 'stop', async () => {
+        await directory.produce(170, 100);
+        await directory.produce(12, 60_000);
+      });
+      await directory.owned('CometMQ', 'kill', () => directory.produce(100, 100));
+      expect(directory.indexFiles()).toHaveLength(2);
+    },
+  ],
+];
+
+describe.each(INDEX_LIVES)('an index with %s', (_, live) => {
+  it('is whole when Apache and we go on after kills', async () => {
+    const directory = new SharedDirectory('index');
+    await live(directory);
+    directory.expectClean();
+    await directory.owned('Apache', 'kill', () => Promise.resolve());
+    directory.expectClean();
+    expect(complaintsOfApache(directory.home)).toEqual([]);
+    await expectQueriesByOurs(directory);
+    directory.expectClean();
     await expectReadableByApache(directory);
     directory.expectClean();
   });

@@ -20,7 +20,7 @@ export class StoreCheckpoint {
   physicMsgTimestamp = 0;
   /** The same for the consume queues. */
   logicsMsgTimestamp = 0;
-  /** The same for the index. */
+  /** Where the newest full index file that is on disk ends; 0 when there is none. */
   indexMsgTimestamp = 0;
   masterFlushedOffset = 0;
   confirmPhyOffset = 0;

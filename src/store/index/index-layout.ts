@@ -98,6 +98,23 @@ export function writeHeader(target: DataView, header: IndexHeader): void {
   target.setInt32(HEADER_INDEX_COUNT_POSITION, header.indexCount);
 }
 
+/**
+ * The header of a file that was made ahead. After an unclean stop Apache would take a file without entries for the index's newest
+ * state, and fill it with records that older files have; but it deletes every file that ends later than its checkpoint.
+ */
+export function madeAheadHeader(): Uint8Array {
+  const bytes = new Uint8Array(HEADER_SIZE_BYTES);
+  writeHeader(new DataView(bytes.buffer), {
+    beginTimestampMs: 0,
+    endTimestampMs: Number.MAX_SAFE_INTEGER,
+    beginPhyOffset: 0,
+    endPhyOffset: 0,
+    hashSlotCount: 0,
+    indexCount: FIRST_INDEX,
+  });
+  return bytes;
+}
+
 export interface IndexEntry {
   readonly keyHash: number;
   readonly physicalOffset: number;

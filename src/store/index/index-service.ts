@@ -11,7 +11,15 @@ import { MappedFileCache } from '../mapped-file/mapped-file-cache.ts';
 import { openIndexDirectory, type SealedIndexFile } from './index-directory.ts';
 import { IndexFile } from './index-file.ts';
 import { type IndexType, keyHashOf, MessageKeyHashes } from './index-key-hash.ts';
-import { fileSizeOf, FIRST_INDEX, indexFileName, type IndexGeometry, type IndexHeader } from './index-layout.ts';
+import {
+  fileSizeOf,
+  FIRST_INDEX,
+  HEADER_SIZE_BYTES,
+  indexFileName,
+  type IndexGeometry,
+  type IndexHeader,
+  madeAheadHeader,
+} from './index-layout.ts';
 import { findInFile, type IndexBytes, type IndexLookup } from './index-query.ts';
 import { trimIndexFile } from './index-recovery.ts';
 import { PendingEntries } from './pending-entries.ts';
@@ -140,6 +148,18 @@ export class IndexService {
     return this.#dispatchedOffset;
   }
 
+  /**
+   * Store time at which the newest full file ends; 0 when none is full. After an unclean stop Apache deletes the files that end later
+   * than the time in the checkpoint and (messageIndexSafe) fills the index again from that time on: named in the middle of a file,
+   * the entries before it would be lost.
+   */
+  get fullUntilMs(): number {
+    return (
+      this.#sealed.findLast(({ header }) => header.indexCount >= this.#geometry.entryCountMax)?.header.endTimestampMs ??
+      0
+    );
+  }
+
   get fileCount(): number {
     return this.#sealed.length + (this.#active === undefined ? 0 : 1);
   }
@@ -241,11 +261,11 @@ export class IndexService {
     try {
       const last = this.#sealed.at(-1);
       if (this.#active === undefined && last !== undefined && last.header.indexCount < this.#geometry.entryCountMax) {
-        this.#active = await this.#openFile(last.name, 'open');
+        this.#active = await this.#openFile(last.name);
         this.#sealed.pop();
       } else {
         const newest = this.#active?.name ?? last?.name;
-        this.#next = await this.#openFile(indexFileName(this.#clock.nowMs(), newest), 'create');
+        this.#next = await this.#makeFile(indexFileName(this.#clock.nowMs(), newest));
       }
       this.#problem = undefined;
     } catch (error) {
@@ -254,17 +274,38 @@ export class IndexService {
     }
   }
 
-  async #openFile(name: string, mode: 'open' | 'create'): Promise<IndexFile> {
+  async #openFile(name: string): Promise<IndexFile> {
     const geometry = this.#geometry;
-    const path = this.#path(name);
-    const region = await this.#fileSystem.openRegion(path, {
+    const region = await this.#fileSystem.openRegion(this.#path(name), {
       sizeBytes: fileSizeOf(geometry),
-      mode,
+      mode: 'open',
       preallocate: true,
     });
-    const file = new IndexFile({ name, region, geometry, logger: this.#logger });
-    await file.prepare();
-    return file;
+    try {
+      const file = new IndexFile({ name, region, geometry, logger: this.#logger });
+      await file.prepare();
+      return file;
+    } catch (error) {
+      await region.close();
+      throw error;
+    }
+  }
+
+  /** Leaves nothing behind when it fails. A file with no header must not be seen: it gets its header in the hop that makes it. */
+  async #makeFile(name: string): Promise<IndexFile> {
+    const path = this.#path(name);
+    const fileSizeBytes = fileSizeOf(this.#geometry);
+    let file: IndexFile | undefined;
+    try {
+      await this.#fileSystem.writeFiles([{ path, fileSizeBytes, position: 0, bytes: madeAheadHeader() }]);
+      file = await this.#openFile(name);
+      await file.region.sync(0, HEADER_SIZE_BYTES);
+      return file;
+    } catch (error) {
+      await file?.region.close();
+      await this.#fileSystem.remove(path);
+      throw error;
+    }
   }
 
   #path(name: string): string {

@@ -9,7 +9,7 @@ import { MessageKeyHashes } from '../index/index-key-hash.ts';
 import { FIRST_INDEX, type IndexGeometry, timeDiffSecondsOf } from '../index/index-layout.ts';
 import { IndexFileCheck } from './check-index-file.ts';
 import type { Findings } from './finding.ts';
-import { type IndexItem, type IndexListing, listIndex, walkIndexFile } from './index-files.ts';
+import { type IndexItem, type IndexListing, type InspectedIndexFile, listIndex, walkIndexFile } from './index-files.ts';
 
 export interface IndexCheckOptions {
   readonly fileSystem: FileSystem;
@@ -31,6 +31,10 @@ export class IndexCheck {
   #next: IndexItem | undefined;
   #afterNext: IndexItem | undefined;
   #lastOffset = -1;
+  /** The file of the last entry, where the files before it ended, and its last entry. */
+  #file: InspectedIndexFile | undefined;
+  #endOfFilesBefore = -1;
+  #lastOffsetInFile = -1;
   #keyedCount = 0;
   #missing: { from: number; to: number; count: number } | undefined;
   #tagMissing = { firstOffset: -1, count: 0 };
@@ -50,14 +54,11 @@ export class IndexCheck {
   *#walk(): Generator<IndexItem, void, undefined> {
     const { fileSystem } = this.#options;
     const { files, geometry } = this.listing;
-    for (const file of files) {
-      const check = new IndexFileCheck({
-        fileSystem,
-        file,
-        geometry,
-        findings: this.#findings,
-        isLast: file === files.at(-1),
-      });
+    const last = files.findLastIndex(({ header }) => header !== undefined && header.indexCount > FIRST_INDEX);
+    for (const [position, file] of files.entries()) {
+      const findings = this.#findings;
+      // Behind the file that was being written there may be one that was made ahead.
+      const check = new IndexFileCheck({ fileSystem, file, geometry, findings, isLast: position >= last });
       if (!check.begin()) continue;
       for (const item of walkIndexFile(fileSystem, file, geometry)) {
         this.entryCount++;
@@ -77,15 +78,31 @@ export class IndexCheck {
     for (;;) {
       this.#next = this.#afterNext;
       this.#afterNext = this.#take();
-      if (this.#next === undefined) return;
-      const { physicalOffset } = this.#next.entry;
-      const following = this.#afterNext?.entry.physicalOffset ?? Infinity;
-      const isOutOfOrder =
-        physicalOffset < this.#lastOffset || (physicalOffset > following && following >= this.#lastOffset);
-      if (!isOutOfOrder) break;
-      this.#tellEntry('index-entry', this.#next, 'is out of the log’s order');
+      if (this.#next === undefined || this.#isInOrder(this.#next)) return;
     }
-    this.#lastOffset = this.#next.entry.physicalOffset;
+  }
+
+  #isInOrder(item: IndexItem): boolean {
+    const { file, entry } = item;
+    const { physicalOffset } = entry;
+    if (file !== this.#file) {
+      this.#file = file;
+      this.#endOfFilesBefore = this.#lastOffset;
+      this.#lastOffsetInFile = -1;
+    }
+    const following = this.#afterNext?.file === file ? this.#afterNext.entry.physicalOffset : Infinity;
+    const isRising = physicalOffset >= this.#lastOffsetInFile;
+    if (!isRising || (physicalOffset > following && following >= this.#lastOffsetInFile)) {
+      this.#tellEntry('index-entry', item, 'is out of the log’s order');
+      return false;
+    }
+    this.#lastOffsetInFile = physicalOffset;
+    this.#lastOffset = Math.max(this.#lastOffset, physicalOffset);
+    if (physicalOffset >= this.#endOfFilesBefore) return true;
+    // Apache, when it was killed while it made a file, fills that file from a segment's begin on, whatever older files have. Each
+    // file is searched by itself, so nothing is found less.
+    this.#tellEntry('index-entry-repeated', item, 'begins before the end of the files before this one');
+    return false;
   }
 
   #tellEntry(

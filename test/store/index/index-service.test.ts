@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/base/clock.ts';
 import { MessageSysFlag } from '../../../src/model/sys-flag.ts';
-import { entryPosition, fileSizeOf, readEntry, readHeader } from '../../../src/store/index/index-layout.ts';
+import {
+  entryPosition,
+  fileSizeOf,
+  readEntry,
+  readHeader,
+  writeHeader,
+} from '../../../src/store/index/index-layout.ts';
 import { keyHashOf } from '../../../src/store/index/index-key-hash.ts';
-import type { IndexService } from '../../../src/store/index/index-service.ts';
+import type { IndexRequest, IndexService } from '../../../src/store/index/index-service.ts';
 import { ANY_TIME, DIRECTORY, GEOMETRY, memoryFileSystem, openIndex, requestFor, START_MS } from './index-harness.ts';
 
 async function find(index: IndexService, key: string, options: Partial<typeof ANY_TIME> = {}): Promise<number[]> {
@@ -175,6 +181,94 @@ describe('the index', () => {
     expect(await find(index, 'k299')).toEqual([29_900]);
   });
 
+  it.each([
+    ['made', 'writeFiles', 'ENOSPC', 'ERR_FS_NO_SPACE'],
+    ['reserved', 'openRegion', 'ENOSPC', 'ERR_FS_NO_SPACE'],
+    ['brought into memory', 'region.populate', 'EIO', 'ERR_FS_IO'],
+    ['given a durable header', 'region.sync', 'EIO', 'ERR_FS_IO'],
+  ] as const)('leaves nothing of a file that could not be %s', async (_, operation, error, code) => {
+    const fileSystem = memoryFileSystem();
+    const index = await openIndex(fileSystem);
+    fileSystem.failNth(operation, 1, error);
+    index.add(requestFor(1, { keys: 'k' }));
+    await expect(index.flushPending()).rejects.toMatchObject({ code });
+    expect(fileSystem.listSync(DIRECTORY)).toEqual([]);
+    expect(await find(index, 'k')).toEqual([100]);
+    expect(fileSystem.listSync(DIRECTORY)).toHaveLength(1);
+  });
+
+  it('a file that was made ahead ends later than any checkpoint until its first entry, and is gone after a kill', async () => {
+    const nearlyFull = async (): Promise<[ReturnType<typeof memoryFileSystem>, IndexService, string]> => {
+      const fileSystem = memoryFileSystem();
+      const index = await openIndex(fileSystem);
+      for (let n = 1; n <= 18; n++) index.add(requestFor(n, { keys: 'k' }));
+      await index.flushPending();
+      await expect.poll(() => fileSystem.listSync(DIRECTORY).length).toBe(2);
+      return [fileSystem, index, fileSystem.listSync(DIRECTORY)[1] as string];
+    };
+    const [fileSystem, index, ahead] = await nearlyFull();
+    const { endTimestampMs, indexCount } = readHeader(bytesOf(fileSystem, ahead));
+    expect([endTimestampMs, indexCount]).toEqual([Number.MAX_SAFE_INTEGER, 1]);
+    for (let n = 19; n <= 20; n++) index.add(requestFor(n, { keys: 'k' }));
+    await index.flushPending();
+    const [beginTimestampMs, beginPhyOffset] = [START_MS + 20_000, 2_000];
+    expect(readHeader(bytesOf(fileSystem, ahead))).toEqual({
+      ...{ beginTimestampMs, endTimestampMs: beginTimestampMs },
+      ...{ beginPhyOffset, endPhyOffset: beginPhyOffset },
+      ...{ hashSlotCount: 1, indexCount: 2 },
+    });
+    const [killed] = await nearlyFull();
+    const left = killed.kill();
+    const again = await openIndex(left);
+    expect([again.fileCount, again.dispatchedOffset, left.listSync(DIRECTORY).length]).toEqual([1, 1_800, 1]);
+  });
+
+  it('knows until when its full files reach', async () => {
+    const fileSystem = memoryFileSystem();
+    const index = await openIndex(fileSystem);
+    for (let n = 1; n <= 18; n++) index.add(requestFor(n, { keys: 'k' }));
+    await index.flushPending();
+    expect(index.fullUntilMs).toBe(0);
+    for (let n = 19; n <= 50; n++) index.add(requestFor(n, { keys: 'k' }));
+    await index.flushPending();
+    expect(index.fullUntilMs).toBe(START_MS + 38_000);
+    await index.close();
+    expect((await openIndex(fileSystem)).fullUntilMs).toBe(START_MS + 38_000);
+  });
+
+  it.each(['to its end', 'as far as a kill let it'])(
+    'loses nothing when Apache filled a later file again from a segment’s begin, %s',
+    async (how) => {
+      const fileSystem = memoryFileSystem();
+      const index = await openIndex(fileSystem);
+      const request = (n: number): IndexRequest => requestFor(n, { keys: `k${n % 5}` });
+      for (let n = 1; n <= 50; n++) index.add(request(n));
+      await index.flushPending();
+      await index.close();
+      const [, second = '', third = ''] = fileSystem.listSync(DIRECTORY);
+      // Records 20 to 38 once more, behind the file with 39 to 50.
+      const again = Buffer.from(fileSystem.readFileSync(`${DIRECTORY}/${second}`) as Buffer);
+      if (how !== 'to its end') {
+        const view = new DataView(again.buffer, again.byteOffset, again.byteLength);
+        const endTimestampMs = START_MS + 29_000;
+        writeHeader(view, { ...readHeader(view), endTimestampMs, endPhyOffset: 2_900, indexCount: 11 });
+      }
+      await fileSystem.replaceFile(
+        `${DIRECTORY}/${String(Number(third.slice(0, 8)) + 10_000)}${third.slice(8)}`,
+        again,
+      );
+      const opened = await openIndex(fileSystem);
+      const from = await opened.trim(4_500);
+      expect(from).toBeLessThanOrEqual(4_500);
+      for (let n = Math.ceil(from / 100); n <= 60; n++) opened.add(request(n));
+      for (let key = 0; key < 5; key++) {
+        const expected = Array.from({ length: 60 }, (_, at) => 60 - at).filter((n) => n % 5 === key);
+        const found = new Set(await find(opened, `k${key}`));
+        expect([...found].sort((a, b) => b - a)).toEqual(expected.map((n) => n * 100));
+      }
+    },
+  );
+
   it('tries again by itself after a second', async () => {
     const fileSystem = memoryFileSystem();
     const clock = new ManualClock(START_MS);
@@ -202,7 +296,8 @@ describe('the index', () => {
   it('a sync that failed stays a failure', async () => {
     const fileSystem = memoryFileSystem();
     const index = await openIndex(fileSystem);
-    fileSystem.failNth('region.sync', 1, 'EIO');
+    // The headers of two files, then the first file as a whole.
+    fileSystem.failNth('region.sync', 3, 'EIO');
     for (let n = 1; n <= 30; n++) index.add(requestFor(n, { keys: 'k' }));
     await expect(index.sync()).rejects.toMatchObject({ code: 'ERR_FS_IO' });
     await expect(index.sync()).rejects.toMatchObject({ code: 'ERR_FS_IO' });

@@ -14,7 +14,14 @@ import { describe, expect, it } from 'vitest';
 import { crc32 } from '../../../src/base/crc32.ts';
 import { readInt64, writeInt64 } from '../../../src/base/int64.ts';
 import { createMessage } from '../../../src/store/create-message.ts';
-import { ENTRY_SIZE_BYTES, entryPosition, slotPosition } from '../../../src/store/index/index-layout.ts';
+import {
+  ENTRY_PHYSICAL_OFFSET_POSITION,
+  ENTRY_SIZE_BYTES,
+  entryPosition,
+  HEADER_INDEX_COUNT_POSITION,
+  madeAheadHeader,
+  slotPosition,
+} from '../../../src/store/index/index-layout.ts';
 import { checkStore } from '../../../src/store/inspect/check-store.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import {
@@ -382,6 +389,42 @@ describe('check of a damaged index', () => {
       writeInt64(bytes, 12, 16);
     });
     expect(await violationKinds(dir, { indexGeometry: geometry })).toEqual(['index-header', 'index-slot']);
+  });
+
+  it('notes entries that a later file repeats, as Apache writes them after kills; only a strict check minds', async () => {
+    const { dir } = await closedStore(500);
+    const [, second = '', third = ''] = indexFiles(dir);
+    copyFileSync(second, `${third.slice(0, -17)}2999${third.slice(-13)}`);
+    const findings = await findingsOf(dir);
+    expect(findings).toHaveLength(SMALL_FILES.indexEntryCountMax - 1);
+    expect(new Set(findings.map(({ severity, kind }) => `${severity} ${kind}`))).toEqual(
+      new Set(['note index-entry-repeated']),
+    );
+    expect(await violationKinds(dir, { strict: true })).toEqual(['index-entry-repeated']);
+    await (await openSmall(dir)).close();
+    expect(await violationKinds(dir)).toEqual([]);
+  });
+
+  it('finds an entry that is older than the one before it in its file', async () => {
+    const { dir } = await closedStore(500);
+    const [, second = ''] = indexFiles(dir);
+    edit(second, (bytes) => writeInt64(bytes, 0, entry(52) + ENTRY_PHYSICAL_OFFSET_POSITION));
+    // One of the file's keys: its first entry is a tag.
+    expect(await violationKinds(dir)).toEqual(['index-entry', 'key-missing-in-index']);
+  });
+
+  it('takes a header that lags after a kill for what the next open puts right, also before a file that was made ahead', async () => {
+    const { dir } = await closedStore(100);
+    const [first = ''] = indexFiles(dir);
+    edit(first, (bytes) => {
+      bytes.writeInt32BE(bytes.readInt32BE(HEADER_INDEX_COUNT_POSITION) - 1, HEADER_INDEX_COUNT_POSITION);
+    });
+    const ahead = Buffer.alloc(statSync(first).size);
+    ahead.set(madeAheadHeader());
+    writeFileSync(`${first.slice(0, -17)}2999${first.slice(-13)}`, ahead);
+    expect(await violationKinds(dir, { indexGeometry: geometry })).toEqual(['index-slot']);
+    writeFileSync(join(dir, 'abort'), '');
+    expect(await violationKinds(dir, { indexGeometry: geometry })).toEqual([]);
   });
 
   it('finds keys that are missing at the end, in the middle and altogether', async () => {
