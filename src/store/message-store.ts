@@ -125,11 +125,13 @@ export class MessageStore implements AsyncDisposable {
    * WAIT=false is answered at once in both. What is refused leaves no trace.
    */
   put(asGiven: MessageToPut): PutMessageResult | Promise<PutMessageResult> {
-    const { writeGate, commitLog } = this.#parts;
+    const { writeGate, commitLog, consumeQueues } = this.#parts;
     const message = wellFormed(asGiven);
-    const problem = writeGate.refusal ?? commitLog.problemOf(message) ?? this.#viewProblemOf(message);
+    const queue = consumeQueues.find(message.topic, message.queueId);
+    const problem =
+      writeGate.refusal ?? commitLog.problemOf(message, queue !== undefined) ?? this.#viewProblemOf(queue);
     if (problem !== undefined) return problem;
-    const stored = this.#waiting.count === 0 ? this.#append(message) : undefined;
+    const stored = this.#waiting.count === 0 ? this.#append(message, queue) : undefined;
     return stored === undefined ? this.#wait([message], false) : this.#settle(stored, message.properties);
   }
 
@@ -138,18 +140,20 @@ export class MessageStore implements AsyncDisposable {
     const messages = allWellFormed(asGiven);
     const [first] = messages;
     if (first === undefined) return { status: 'MESSAGE_ILLEGAL', reason: 'The batch has no messages.' };
-    const { writeGate, commitLog } = this.#parts;
-    const problem = writeGate.refusal ?? commitLog.problemOfBatch(messages) ?? this.#viewProblemOf(first);
+    const { writeGate, commitLog, consumeQueues } = this.#parts;
+    const queue = consumeQueues.find(first.topic, first.queueId);
+    const problem =
+      writeGate.refusal ?? commitLog.problemOfBatch(messages, queue !== undefined) ?? this.#viewProblemOf(queue);
     if (problem !== undefined) return problem;
-    const stored = this.#waiting.count === 0 ? this.#appendBatch(messages) : undefined;
+    const stored = this.#waiting.count === 0 ? this.#appendBatch(messages, queue) : undefined;
     return stored === undefined ? this.#wait(messages, true) : this.#settle(stored, first.properties);
   }
 
   /**
-   * What the views can't take: one queue too many, or entries for an index file that can't be made. Refused before anything is
-   * written.
+   * What the views can't take: one queue too many (`queue`: where the message goes, when that is there), or entries for an index
+   * file that can't be made. Refused before anything is written.
    */
-  #viewProblemOf(message: MessageToPut): PutRefused | undefined {
+  #viewProblemOf(queue: ConsumeQueue | undefined): PutRefused | undefined {
     const { consumeQueues, config, index } = this.#parts;
     if (index?.isOverloaded === true) {
       const why = index.problem === undefined ? 'its file is still being made' : describeError(index.problem);
@@ -158,62 +162,55 @@ export class MessageStore implements AsyncDisposable {
         reason: `The message index is behind by ${index.pendingCount} entries: ${why}`,
       };
     }
-    if (consumeQueues.queueCount < config.queueCountMax) return undefined;
-    if (consumeQueues.find(message.topic, message.queueId) !== undefined) return undefined;
+    if (queue !== undefined || consumeQueues.queueCount < config.queueCountMax) return undefined;
     return {
       status: 'MESSAGE_ILLEGAL',
       reason: `The store has ${consumeQueues.queueCount} queues, which is its limit (maxQueues); delete a topic or raise it.`,
     };
   }
 
-  /** undefined when the segment has no room and the next one is not there yet. */
-  #append(message: MessageToPut): PutStored | undefined {
-    const { commitLog, clock } = this.#parts;
-    const queue = hasQueueEntry(message.sysFlag) ? this.#queueFor(message) : undefined;
+  /** `found`: the queue, when it is there. undefined when the segment has no room and the next one is not there yet. */
+  #append(message: MessageToPut, found: ConsumeQueue | undefined): PutStored | undefined {
+    const { commitLog, clock, checkpointer } = this.#parts;
+    const queue = hasQueueEntry(message.sysFlag) ? (found ?? this.#makeQueueFor(message)) : undefined;
     const queueOffset = queue?.maxOffset ?? 0;
     const storeTimestampMs = clock.nowMs();
-    const record = commitLog.append(message, queueOffset, storeTimestampMs);
-    if (record === undefined) return undefined;
-    this.#dispatch(message, queue, queueOffset, record.physicalOffset, record.sizeBytes, storeTimestampMs);
-    this.#parts.checkpointer.appended(storeTimestampMs);
-    return {
-      status: 'PUT_OK',
-      physicalOffset: record.physicalOffset,
-      queueOffset,
-      sizeBytes: record.sizeBytes,
-      messageCount: 1,
-      storeTimestampMs,
-    };
+    const sizeBytes = commitLog.append(message, queueOffset, storeTimestampMs);
+    if (sizeBytes === undefined) return undefined;
+    const physicalOffset = commitLog.endOffset - sizeBytes;
+    this.#dispatch(message, queue, queueOffset, physicalOffset, sizeBytes, storeTimestampMs);
+    checkpointer.appended(storeTimestampMs);
+    return { status: 'PUT_OK', physicalOffset, queueOffset, sizeBytes, messageCount: 1, storeTimestampMs };
   }
 
-  #appendBatch(messages: readonly MessageToPut[]): PutStored | undefined {
-    const { commitLog, clock } = this.#parts;
-    const first = messages[0] as MessageToPut;
-    const queue = this.#queueFor(first);
+  #appendBatch(messages: readonly MessageToPut[], found: ConsumeQueue | undefined): PutStored | undefined {
+    const { commitLog, clock, checkpointer } = this.#parts;
+    const queue = found ?? this.#makeQueueFor(messages[0] as MessageToPut);
     const firstQueueOffset = queue.maxOffset;
     const storeTimestampMs = clock.nowMs();
-    const records = commitLog.appendBatch(messages, firstQueueOffset, storeTimestampMs);
-    if (records === undefined) return undefined;
-    let sizeBytes = 0;
-    records.forEach((record, index) => {
+    const physicalOffsets = commitLog.appendBatch(messages, firstQueueOffset, storeTimestampMs);
+    if (physicalOffsets === undefined) return undefined;
+    const firstOffset = physicalOffsets[0] as number;
+    let offset = firstOffset;
+    for (let index = 0; index < messages.length; index++) {
+      const endOffset = physicalOffsets[index + 1] ?? commitLog.endOffset;
       const message = messages[index] as MessageToPut;
-      const { physicalOffset } = record;
-      this.#dispatch(message, queue, firstQueueOffset + index, physicalOffset, record.sizeBytes, storeTimestampMs);
-      sizeBytes += record.sizeBytes;
-    });
-    this.#parts.checkpointer.appended(storeTimestampMs);
+      this.#dispatch(message, queue, firstQueueOffset + index, offset, endOffset - offset, storeTimestampMs);
+      offset = endOffset;
+    }
+    checkpointer.appended(storeTimestampMs);
     return {
       status: 'PUT_OK',
-      physicalOffset: records[0]?.physicalOffset ?? 0,
+      physicalOffset: firstOffset,
       queueOffset: firstQueueOffset,
-      sizeBytes,
+      sizeBytes: offset - firstOffset,
       messageCount: messages.length,
       storeTimestampMs,
-      physicalOffsets: records.map((record) => record.physicalOffset),
+      physicalOffsets,
     };
   }
 
-  #queueFor(message: MessageToPut): ConsumeQueue {
+  #makeQueueFor(message: MessageToPut): ConsumeQueue {
     return this.#parts.consumeQueues.findOrCreate(message.topic, message.queueId);
   }
 
@@ -227,25 +224,16 @@ export class MessageStore implements AsyncDisposable {
     storeTimestampMs: number,
   ): void {
     const { topic, queueId, properties, sysFlag } = message;
-    const tagsCode = this.#parts.tagsCodes.of(topic, properties, storeTimestampMs);
+    const { tagsCodes, index } = this.#parts;
+    const tagsCode = tagsCodes.of(topic, properties, storeTimestampMs);
     queue?.append(queueOffset, physicalOffset, sizeBytes, tagsCode);
-    const request = {
-      topic,
-      queueId,
-      queueOffset,
-      physicalOffset,
-      sizeBytes,
-      tagsCode,
-      storeTimestampMs,
-      sysFlag,
-      properties,
-    };
-    this.#parts.index?.add(request);
+    index?.add({ topic, properties, physicalOffset, storeTimestampMs, sysFlag });
     this.#putCount++;
     this.#putBytes += sizeBytes;
     if (queue === undefined || this.#listeners.size === 0) return;
-    if (this.#isSyncFlush) this.#unseen.push(request);
-    else this.#announce(request);
+    const arrival = { topic, queueId, queueOffset, tagsCode, storeTimestampMs, physicalOffset, sizeBytes, properties };
+    if (this.#isSyncFlush) this.#unseen.push(arrival);
+    else this.#announce(arrival);
   }
 
   #settle(stored: PutStored, properties: string): PutMessageResult | Promise<PutMessageResult> {
@@ -298,7 +286,9 @@ export class MessageStore implements AsyncDisposable {
     for (let put = this.#waiting.first(); put !== undefined; put = this.#waiting.first()) {
       const first = put.messages[0] as MessageToPut;
       const refusal = this.#parts.writeGate.refusal;
-      const outcome = refusal ?? (put.isBatch ? this.#appendBatch(put.messages) : this.#append(first));
+      // Looked up anew: its topic may have been deleted while it waited.
+      const queue = this.#parts.consumeQueues.find(first.topic, first.queueId);
+      const outcome = refusal ?? (put.isBatch ? this.#appendBatch(put.messages, queue) : this.#append(first, queue));
       if (outcome === undefined) return;
       this.#waiting.removeFirst();
       put.resolve(isStored(outcome) ? this.#settle(outcome, first.properties) : outcome);

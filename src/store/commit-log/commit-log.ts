@@ -48,12 +48,6 @@ export interface CommitLogOptions {
   readonly populateAheadBytes?: number;
 }
 
-/** Of one record. */
-export interface AppendResult {
-  readonly physicalOffset: number;
-  readonly sizeBytes: number;
-}
-
 /** One segment, as retention sees it. */
 export interface LogSegment {
   readonly startOffset: number;
@@ -189,28 +183,31 @@ export class CommitLog {
     this.#populate.useTail(tail, position);
   }
 
-  /** Why the message can't be stored, for its producer; undefined when it can. */
-  problemOf(message: MessageToPut): PutRefused | undefined {
-    return this.#encoder.problemOf(message);
+  /** Why the message can't be stored, for its producer; undefined when it can. `isTopicKnown`: its topic has a queue already. */
+  problemOf(message: MessageToPut, isTopicKnown = false): PutRefused | undefined {
+    return this.#encoder.problemOf(message, isTopicKnown);
   }
 
   /** The same for a group: its messages must go to one queue and fit into one segment together. */
-  problemOfBatch(messages: readonly MessageToPut[]): PutRefused | undefined {
+  problemOfBatch(messages: readonly MessageToPut[], isTopicKnown = false): PutRefused | undefined {
     const [first] = messages;
     if (first === undefined) return { status: 'MESSAGE_ILLEGAL', reason: 'The batch has no messages.' };
-    let sizeBytes = 0;
+    let sizeBytesMax = 0;
     for (const message of messages) {
-      const problem = this.#encoder.problemOf(message);
+      const isOfTopic = message.topic === first.topic;
+      const problem = this.#encoder.problemOf(message, isOfTopic && (isTopicKnown || message !== first));
       if (problem !== undefined) return problem;
       if (!hasQueueEntry(message.sysFlag)) {
         return { status: 'MESSAGE_ILLEGAL', reason: 'A batch can not hold prepared or rolled-back messages.' };
       }
-      if (message.topic !== first.topic || message.queueId !== first.queueId) {
+      if (!isOfTopic || message.queueId !== first.queueId) {
         return { status: 'MESSAGE_ILLEGAL', reason: 'The messages of a batch must all go to one topic and queue.' };
       }
-      sizeBytes += this.#encoder.sizeBytes(message);
+      sizeBytesMax += this.#encoder.sizeBytesMax(message);
     }
     const limit = this.#options.segmentSizeBytes - ROOM_AFTER_RECORD_BYTES;
+    if (sizeBytesMax <= limit) return undefined;
+    const sizeBytes = this.#sizeBytesOf(messages);
     if (sizeBytes <= limit) return undefined;
     return {
       status: 'MESSAGE_ILLEGAL',
@@ -218,51 +215,62 @@ export class CommitLog {
     };
   }
 
+  #sizeBytesOf(messages: readonly MessageToPut[]): number {
+    return messages.reduce((sum, message) => sum + this.#encoder.sizeBytes(message), 0);
+  }
+
   /**
-   * Writes one message; {@link problemOf} must have found nothing. Readers may see it at once; it is durable when
-   * `flushedOffset` passes its end. undefined: no room yet, await {@link whenRoom} and try again.
+   * Writes one message; {@link problemOf} must have found nothing. Returns the size of the record, which ends at
+   * {@link endOffset}. Readers may see it at once; it is durable when `flushedOffset` passes its end. undefined: no room yet,
+   * await {@link whenRoom} and try again.
    */
-  append(message: MessageToPut, queueOffset: number, storeTimestampMs: number): AppendResult | undefined {
+  append(message: MessageToPut, queueOffset: number, storeTimestampMs: number): number | undefined {
     // The bound needs no look at the properties; only near the end of a segment the exact size decides.
     if (!this.#fits(this.#encoder.sizeBytesMax(message)) && !this.#makeFit(this.#encoder.sizeBytes(message)))
       return undefined;
     const place = this.#place;
-    const physicalOffset = this.#endOffset;
     place.position = this.#position;
-    place.physicalOffset = physicalOffset;
+    place.physicalOffset = this.#endOffset;
     place.queueOffset = queueOffset;
     place.storeTimestampMs = storeTimestampMs;
     const sizeBytes = this.#encoder.encode(this.#target as EncodeTarget, message, place);
     this.#advance(sizeBytes);
-    return { physicalOffset, sizeBytes };
+    return sizeBytes;
   }
 
   /**
-   * Writes a group back to back into one segment, with queue offsets that count up: all of it or nothing. The records are
-   * written from the last to the first, so a kill in between leaves none of them.
+   * Writes a group back to back into one segment, with queue offsets that count up: all of it or nothing. Returns where each
+   * record begins; the last one ends at {@link endOffset}. The first record is sealed last, so a kill in between leaves none.
    */
   appendBatch(
     messages: readonly MessageToPut[],
     firstQueueOffset: number,
     storeTimestampMs: number,
-  ): readonly AppendResult[] | undefined {
-    const sizes = messages.map((message) => this.#encoder.sizeBytes(message));
-    const totalBytes = sizes.reduce((sum, sizeBytes) => sum + sizeBytes, 0);
-    if (!this.#fits(totalBytes) && !this.#makeFit(totalBytes)) return undefined;
-    const results = new Array<AppendResult>(messages.length);
-    let offsetInGroup = totalBytes;
-    for (let index = messages.length - 1; index >= 0; index--) {
-      const sizeBytes = sizes[index] as number;
-      offsetInGroup -= sizeBytes;
-      const physicalOffset = this.#endOffset + offsetInGroup;
-      const position = this.#position + offsetInGroup;
-      const place: RecordPlace = { position, physicalOffset, queueOffset: firstQueueOffset + index, storeTimestampMs };
-      const written = this.#encoder.encode(this.#target as EncodeTarget, messages[index] as MessageToPut, place);
-      assert(written === sizeBytes, 'a record has the size that was reckoned');
-      results[index] = { physicalOffset, sizeBytes };
+  ): number[] | undefined {
+    let sizeBytesMax = 0;
+    for (const message of messages) sizeBytesMax += this.#encoder.sizeBytesMax(message);
+    if (!this.#fits(sizeBytesMax) && !this.#makeFit(this.#sizeBytesOf(messages))) return undefined;
+    const first = messages[0] as MessageToPut;
+    const firstPosition = this.#position;
+    const target = this.#target as EncodeTarget;
+    const place = this.#place;
+    place.position = firstPosition;
+    place.physicalOffset = this.#endOffset;
+    place.queueOffset = firstQueueOffset;
+    place.storeTimestampMs = storeTimestampMs;
+    const firstSizeBytes = this.#encoder.encodeUnsealed(target, first, place);
+    const physicalOffsets = [place.physicalOffset];
+    let sizeBytes = firstSizeBytes;
+    for (let index = 1; index < messages.length; index++) {
+      place.position = firstPosition + sizeBytes;
+      place.physicalOffset = this.#endOffset + sizeBytes;
+      place.queueOffset = firstQueueOffset + index;
+      physicalOffsets.push(place.physicalOffset);
+      sizeBytes += this.#encoder.encode(target, messages[index] as MessageToPut, place);
     }
-    this.#advance(totalBytes);
-    return results;
+    this.#encoder.seal(target, first, firstPosition, firstSizeBytes);
+    this.#advance(sizeBytes);
+    return physicalOffsets;
   }
 
   #fits(sizeBytes: number): boolean {

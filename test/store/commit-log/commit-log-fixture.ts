@@ -68,8 +68,8 @@ export async function append(
   storeTimestampMs = STORE_TIME_MS,
 ): Promise<number> {
   for (;;) {
-    const result = log.append(toPut, queueOffset, storeTimestampMs);
-    if (result !== undefined) return result.physicalOffset;
+    const sizeBytes = log.append(toPut, queueOffset, storeTimestampMs);
+    if (sizeBytes !== undefined) return log.endOffset - sizeBytes;
     await log.whenRoom();
   }
 }
