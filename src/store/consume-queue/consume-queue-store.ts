@@ -41,7 +41,7 @@ export class ConsumeQueueStore {
   readonly #files: MappedFileCache;
   readonly #shared: QueueSurroundings;
   readonly #topics = new Map<string, QueuesById>();
-  /** Queues that have units in memory, each once. */
+  /** Queues that have units in memory, each once (its isListed says so). Those of a write-out under way stay listed. */
   #pending: ConsumeQueue[] = [];
   #queueCount = 0;
   #rebuildFrom: number | undefined;
@@ -70,7 +70,10 @@ export class ConsumeQueueStore {
       fileUnits: this.#fileUnits,
       arena: this.#arena,
       files: this.#files,
-      markPending: (queue) => this.#pending.push(queue),
+      markPending: (queue) => {
+        queue.isListed = true;
+        this.#pending.push(queue);
+      },
     };
   }
 
@@ -214,9 +217,11 @@ export class ConsumeQueueStore {
     try {
       return await writeOut.run(queues);
     } finally {
-      // A queue that lost all its pending units and got new ones has marked itself again already.
-      const marked = new Set(this.#pending);
-      for (const queue of queues) if (queue.hasPending && !marked.has(queue)) this.#pending.push(queue);
+      // Those that were not written, or got new units meanwhile.
+      for (const queue of queues) {
+        queue.isListed = queue.hasPending;
+        if (queue.isListed) this.#pending.push(queue);
+      }
     }
   }
 
