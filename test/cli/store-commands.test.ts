@@ -53,6 +53,20 @@ describe('cometmq store', () => {
     expect([1, 2]).toContain(status);
   });
 
+  it('refuses an argument too many, and names it', async () => {
+    const { dir } = await closedStore(3);
+    for (const args of [
+      ['check', dir, 'more'],
+      ['stats', dir, 'more'],
+      ['repair', dir, 'more'],
+      ['dump', dir, '--log', 'more'],
+      ['dump', dir, '--queue', 'topic-0', '0', 'more'],
+    ]) {
+      const { status, err } = run(...args);
+      expect([status, err.includes('"more" is one argument too many')]).toEqual([2, true]);
+    }
+  });
+
   it('ends with 1 and one sentence where there is no store, or where somebody has it', async () => {
     const dir = temporaryDirectory();
     expect(run('check', dir)).toMatchObject({

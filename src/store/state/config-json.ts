@@ -45,6 +45,29 @@ export function membersOf(root: JsonObject, name: string): [string, unknown][] {
   return isObject(table) ? Object.entries(table) : [];
 }
 
+/**
+ * The settings of each entry of `root[tableName]`, by name, and the entries that can't be used: `parse` gives the settings, or a
+ * sentence that says why not.
+ */
+export function parseSettings<Settings extends object>(
+  root: JsonObject,
+  tableName: string,
+  parse: (name: string, value: unknown) => Settings | string,
+): { readonly settings: Map<string, Settings>; readonly skipped: SkippedEntry[] } {
+  const settings = new Map<string, Settings>();
+  const skipped: SkippedEntry[] = [];
+  for (const [name, value] of membersOf(root, tableName)) {
+    const parsed = parse(name, value);
+    if (typeof parsed === 'string') skipped.push({ entry: name, reason: parsed });
+    else settings.set(name, parsed);
+  }
+  return { settings, skipped };
+}
+
+export function isStringMap(value: unknown): value is Readonly<Record<string, string>> {
+  return isObject(value) && Object.values(value).every((member) => typeof member === 'string');
+}
+
 /** The file's stamp; one that is missing or odd counts as the oldest. */
 export function parseDataVersion(value: unknown): DataVersion {
   const part = (name: string): number => {
@@ -69,6 +92,11 @@ export function* joinPieces(head: string, entries: Iterable<string>): Iterable<s
     isFirst = false;
   }
   yield tableEnd(isFirst);
+}
+
+/** One entry of a table of settings. */
+export function settingsEntry(name: string, settings: object): string {
+  return `\t\t${JSON.stringify(name)}:${prettyJson(settings, 2)}`;
 }
 
 /** A value with tabs, `depth` levels deep, its members in alphabetical order. Members that are undefined or null are left out. */

@@ -4,16 +4,18 @@ import { groupNameProblem } from '../../model/names.ts';
 import { subscriptionGroupConfig, type SubscriptionGroupConfig } from '../../model/subscription-group-config.ts';
 import {
   isObject,
+  isStringMap,
   joinPieces,
   membersOf,
   parseDataVersion,
+  parseSettings,
   prettyJson,
+  settingsEntry,
   type ConfigContent,
   type JsonObject,
   type SkippedEntry,
 } from './config-json.ts';
 import type { ForbiddenTable, SubscriptionGroupTable } from './subscription-group-table.ts';
-import { isStringMap } from './topics-json.ts';
 
 const BOOLEANS = [
   'consumeEnable',
@@ -41,15 +43,9 @@ export class SubscriptionGroupsJson implements ConfigContent {
   }
 
   importFrom(root: JsonObject): readonly SkippedEntry[] {
-    const skipped: SkippedEntry[] = [];
-    const configs = new Map<string, SubscriptionGroupConfig>();
-    for (const [name, value] of membersOf(root, this.tableName)) {
-      const config = parseGroupConfig(name, value);
-      if (typeof config === 'string') skipped.push({ entry: name, reason: config });
-      else configs.set(name, config);
-    }
+    const { settings, skipped } = parseSettings(root, this.tableName, parseGroupConfig);
     this.#groups.replaceForbidden(parseForbidden(root, skipped));
-    this.#groups.replaceAll(configs, parseDataVersion(root['dataVersion']));
+    this.#groups.replaceAll(settings, parseDataVersion(root['dataVersion']));
     return skipped;
   }
 
@@ -61,9 +57,7 @@ export class SubscriptionGroupsJson implements ConfigContent {
   }
 
   *#entries(): Iterable<string> {
-    for (const config of this.#groups.values()) {
-      yield `\t\t${JSON.stringify(config.groupName)}:${prettyJson(config, 2)}`;
-    }
+    for (const config of this.#groups.values()) yield settingsEntry(config.groupName, config);
   }
 }
 

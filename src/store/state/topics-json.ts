@@ -4,10 +4,12 @@ import { QUEUE_ID_MAX, topicNameProblem } from '../../model/names.ts';
 import { topicConfig, type TopicConfig } from '../../model/topic-config.ts';
 import {
   isObject,
+  isStringMap,
   joinPieces,
-  membersOf,
   parseDataVersion,
+  parseSettings,
   prettyJson,
+  settingsEntry,
   type ConfigContent,
   type JsonObject,
   type SkippedEntry,
@@ -24,14 +26,8 @@ export class TopicsJson implements ConfigContent {
   }
 
   importFrom(root: JsonObject): readonly SkippedEntry[] {
-    const skipped: SkippedEntry[] = [];
-    const configs = new Map<string, TopicConfig>();
-    for (const [name, value] of membersOf(root, this.tableName)) {
-      const config = parseTopicConfig(name, value);
-      if (typeof config === 'string') skipped.push({ entry: name, reason: config });
-      else configs.set(name, config);
-    }
-    this.#topics.replaceAll(configs, parseDataVersion(root['dataVersion']));
+    const { settings, skipped } = parseSettings(root, this.tableName, parseTopicConfig);
+    this.#topics.replaceAll(settings, parseDataVersion(root['dataVersion']));
     return skipped;
   }
 
@@ -41,9 +37,7 @@ export class TopicsJson implements ConfigContent {
   }
 
   *#entries(): Iterable<string> {
-    for (const config of this.#topics.values()) {
-      yield `\t\t${JSON.stringify(config.topicName)}:${prettyJson(config, 2)}`;
-    }
+    for (const config of this.#topics.values()) yield settingsEntry(config.topicName, config);
   }
 }
 
@@ -65,8 +59,4 @@ export function parseTopicConfig(name: string, value: unknown): TopicConfig | st
   if (typeof config['order'] !== 'boolean') return 'Its order is neither true nor false.';
   if (!isStringMap(config['attributes'])) return 'Its attributes are not a map of texts.';
   return config as unknown as TopicConfig;
-}
-
-export function isStringMap(value: unknown): value is Readonly<Record<string, string>> {
-  return isObject(value) && Object.values(value).every((member) => typeof member === 'string');
 }

@@ -4,7 +4,6 @@ import { checkStore, type CheckReport } from '../../../store/inspect/check-store
 import type { Finding } from '../../../store/inspect/finding.ts';
 import { ExitStatus } from '../../exit-status.ts';
 import { parseFlags } from '../../parse-flags.ts';
-import { UsageError } from '../../usage-error.ts';
 import {
   COMMON_HELP,
   COMMON_OPTIONS,
@@ -43,8 +42,7 @@ export async function check(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return ExitStatus.OK;
   }
-  const { paths, rest } = directoryOf(positionals, flags['commit-log-dir'], SEE);
-  if (rest.length > 0) throw new UsageError(`"${rest[0] ?? ''}" is one argument too many.`, SEE);
+  const { paths } = directoryOf(positionals, flags['commit-log-dir'], SEE);
   const { geometry } = geometryOf(flags, SEE);
   const lines = new LineWriter();
   const isJson = flags.json === true;

@@ -58,9 +58,8 @@ export async function dump(args: readonly string[]): Promise<number> {
   }
   const chosen = [flags.log === true, flags.queue !== undefined, flags.index === true].filter(Boolean).length;
   if (chosen !== 1) throw new UsageError('Say one of --log, --queue TOPIC and --index.', SEE);
-  const { rest, ...directory } = directoryOf(positionals, flags['commit-log-dir'], SEE);
-  if (rest.length > (flags.queue === undefined ? 0 : 1))
-    throw new UsageError(`"${rest.at(-1) ?? ''}" is one argument too many.`, SEE);
+  const restMax = flags.queue === undefined ? 0 : 1;
+  const { rest, ...directory } = directoryOf(positionals, flags['commit-log-dir'], SEE, restMax);
   const options: DumpOptions = {
     ...directory,
     ...(flags.from === undefined ? {} : { from: wholeNumber('--from', flags.from, NUMBERS, SEE) }),

@@ -45,8 +45,7 @@ export async function repair(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return ExitStatus.OK;
   }
-  const { rest, ...directory } = directoryOf(positionals, flags['commit-log-dir'], SEE);
-  if (rest.length > 0) throw new UsageError(`"${rest[0] ?? ''}" is one argument too many.`, SEE);
+  const directory = directoryOf(positionals, flags['commit-log-dir'], SEE);
   const modes = MODES.filter((mode) => flags[mode] === true);
   if (modes.length > 1) throw new UsageError('--truncate-at-damage and --skip-damage exclude each other.', SEE);
   const [mode] = modes;

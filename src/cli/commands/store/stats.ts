@@ -3,7 +3,6 @@
 import { storeTotals, type StoreTotals } from '../../../store/inspect/store-totals.ts';
 import { ExitStatus } from '../../exit-status.ts';
 import { parseFlags } from '../../parse-flags.ts';
-import { UsageError } from '../../usage-error.ts';
 import {
   COMMON_HELP,
   COMMON_OPTIONS,
@@ -31,8 +30,7 @@ export async function stats(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return ExitStatus.OK;
   }
-  const { rest, ...directory } = directoryOf(positionals, flags['commit-log-dir'], SEE);
-  if (rest.length > 0) throw new UsageError(`"${rest[0] ?? ''}" is one argument too many.`, SEE);
+  const directory = directoryOf(positionals, flags['commit-log-dir'], SEE);
   const { geometry } = geometryOf(flags, SEE);
   const totals = await whileLocked(directory, () =>
     storeTotals({

@@ -36,17 +36,20 @@ export interface StoreDirectory {
   readonly paths: StorePaths;
 }
 
-/** The one directory among the arguments; the rest of them. */
+/** The directory, which is the first argument, and the rest of them: at most `restMax`. */
 export function directoryOf(
   positionals: readonly string[],
   commitLogDirectory: string | undefined,
   see: string,
+  restMax = 0,
 ): StoreDirectory & { readonly rest: readonly string[] } {
   const [dir, ...rest] = positionals;
   if (dir === undefined) throw new UsageError('Name the data directory.', see);
   const fileSystem = new NodeFileSystem();
   const paths = storePaths(dir, commitLogDirectory);
   requireStore(fileSystem, paths);
+  const tooMany = rest[restMax];
+  if (tooMany !== undefined) throw new UsageError(`"${tooMany}" is one argument too many.`, see);
   return { fileSystem, paths, rest };
 }
 
