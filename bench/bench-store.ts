@@ -13,6 +13,8 @@ import type { StoreConfig } from '../src/store/store-config.ts';
 export interface BenchStore {
   readonly store: MessageStore;
   readonly directory: string;
+  /** The same store after a restart: everything that was put is in files, and nothing is pending. Use it instead of this one. */
+  readonly reopened: () => Promise<BenchStore>;
   readonly end: () => Promise<void>;
 }
 
@@ -23,18 +25,25 @@ const BENCH_CONFIG: Partial<StoreConfig> = {
   indexEntryCountMax: 2_000_000,
 };
 
-export async function benchStore(config: Partial<StoreConfig> = {}, fileSystem?: FileSystem): Promise<BenchStore> {
-  const directory = mkdtempSync(join(tmpdir(), 'cometmq-bench-'));
+export function benchStore(config: Partial<StoreConfig> = {}, fileSystem?: FileSystem): Promise<BenchStore> {
+  return openIn(mkdtempSync(join(tmpdir(), 'cometmq-bench-')), config, fileSystem);
+}
+
+async function openIn(directory: string, config: Partial<StoreConfig>, fileSystem?: FileSystem): Promise<BenchStore> {
   const store = await openStore({
     dir: directory,
     config: { ...BENCH_CONFIG, ...config },
     ...(fileSystem === undefined ? {} : { fileSystem }),
   });
+  const reopened = async (): Promise<BenchStore> => {
+    await store.close();
+    return openIn(directory, config, fileSystem);
+  };
   const end = async (): Promise<void> => {
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   };
-  return { store, directory, end };
+  return { store, directory, reopened, end };
 }
 
 /** A message as a Java producer sends it: a unique key, WAIT, no more. */

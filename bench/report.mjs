@@ -15,23 +15,30 @@ const number = (value) =>
     ? Math.round(value).toLocaleString('en-US')
     : value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
 
-function each(perSecond) {
-  const value = 1e9 / perSecond;
-  if (value >= 1e9) return `${number(value / 1e9)} s`;
-  if (value >= 1e6) return `${number(value / 1e6)} ms`;
-  return value >= 1_000 ? `${number(value / 1_000)} µs` : `${number(value)} ns`;
+function time(seconds) {
+  if (seconds === undefined) return '';
+  if (seconds >= 1) return `${number(seconds)} s`;
+  if (seconds >= 1e-3) return `${number(seconds * 1e3)} ms`;
+  return seconds >= 1e-6 ? `${number(seconds * 1e6)} µs` : `${number(seconds * 1e9)} ns`;
 }
 
 function storeTable({ machine, groups }) {
   const rows = groups.flatMap(({ name, results }) => [
-    `| **${name}** | | | |`,
+    `| **${name}** | | | | | |`,
     ...results.map((result) => {
       const bytes = result.bytesPerSecond === undefined ? '' : `${number(result.bytesPerSecond / 1e6)} MB/s`;
-      return `| ${result.name} | ${number(result.perSecond)} ${result.unit}/s | ${each(result.perSecond)} | ${bytes} |`;
+      const cpu = `${time(result.loopCpuSeconds)} | ${time(result.processCpuSeconds)}`;
+      const name = `${result.name}${result.isQuiet === false ? ' (the disk was busy)' : ''}`;
+      return `| ${name} | ${number(result.perSecond)} ${result.unit}/s | ${time(1 / result.perSecond)} | ${cpu} | ${bytes} |`;
     }),
   ]);
-  const where = `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, commit ${machine.commit}, ${machine.date}`;
-  return `Measured on: ${where}.\n\n| | Rate | Each | Body bytes |\n|---|---|---|---|\n${rows.join('\n')}`;
+  const disk =
+    machine.diskBytesPerSecond === undefined
+      ? ''
+      : `, a disk that takes ${number(machine.diskBytesPerSecond / 1e6)} MB/s (written in order and synced)`;
+  const where = `${machine.cpu}, ${machine.cores} cores${disk}, Node ${machine.node}, commit ${machine.commit}, ${machine.date}`;
+  const head = '| | Rate | Each | CPU, event loop | CPU, process | Body bytes |\n|---|---|---|---|---|---|';
+  return `Measured on: ${where}.\n\n${head}\n${rows.join('\n')}`;
 }
 
 /** What the ratio should be, and in which direction it counts. */
