@@ -1,11 +1,10 @@
 // All state of the addon in one Node environment (the main thread or a worker): its thread pools, regions and locks.
-// Nothing is shared between environments. Everything here belongs to the JavaScript thread, but for `done_`.
-#ifndef NATIVE_ENVIRONMENT_H_
-#define NATIVE_ENVIRONMENT_H_
+// Nothing is shared between environments. Everything here belongs to the JavaScript thread, but for `OnDone`.
+#pragma once
 
 #include <memory>
-#include <mutex>
-#include <vector>
+#include <set>
+#include <unordered_map>
 
 #include "mapped_region.h"
 #include "napi_check.h"
@@ -17,31 +16,33 @@ class Environment {
   // Null when a Node-API call failed; an exception is pending then.
   static Environment* Create(napi_env env);
 
-  // Hands the task to a pool and returns its promise. The task settles in any case, unless the environment ends.
-  napi_value Submit(TaskPool& pool, std::unique_ptr<Task> task);
-  // The same for a task whose `deferred` was made before.
-  void SubmitWithDeferred(TaskPool& pool, std::unique_ptr<Task> task);
+  // Hands the task to a pool and returns its promise, which settles in any case, unless the environment ends. The
+  // object `kept` lives until then.
+  napi_value Submit(TaskPool& pool, Task task, napi_value kept = nullptr);
 
-  napi_env env() const { return env_; }
+  // Makes a mapped region known to JavaScript: its handle, with the ArrayBuffer to be had from regionBuffer().
+  napi_value Adopt(std::shared_ptr<Region> region);
+  // Null when the handle is stale or no handle at all. A number names one region only, ever.
+  Region* FindRegion(int64_t handle) const;
+  // For a closing region, when a holder let go.
+  void CloseWhenFree(Region* region);
 
-  RegionTable regions;
-  std::vector<int> lock_descriptors;
+  std::set<int64_t> lock_descriptors;
   // Two pools, because a read must not wait behind a slow sync.
   TaskPool sync_pool;
   TaskPool file_pool;
 
  private:
-  static void OnWakeup(napi_env env, napi_value, void* environment, void*);
+  static void OnWakeup(napi_env env, napi_value, void* environment, void* task);
   static void OnCleanup(void* environment);
-  void OnDone(std::unique_ptr<Task> task);
-  void SettleDone();
+  void Start(TaskPool& pool, Task task);
+  void OnDone(Task task);
   void Settle(Task& task);
 
-  napi_env env_;
+  const napi_env env_;
   napi_threadsafe_function wakeup_ = nullptr;
+  // Owned here alone while open; shared only because a std::function has to be copyable.
+  std::unordered_map<int64_t, std::shared_ptr<Region>> regions_;
+  int64_t last_handle_ = 0;
   size_t in_flight_count_ = 0;
-  std::mutex done_mutex_;
-  std::vector<std::unique_ptr<Task>> done_;
 };
-
-#endif  // NATIVE_ENVIRONMENT_H_

@@ -2,7 +2,7 @@ import { crc32 as zlibCrc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 
 import { Prng } from '../../src/base/prng.ts';
-import { crc32, crc32OfRange } from '../../src/native/crc32.ts';
+import { crc32, crc32OfRange, crc32WithZlib } from '../../src/native/crc32.ts';
 import { failureOf } from './support/scratch.ts';
 
 test('crc32 knows the check value of its polynomial', () => {
@@ -28,6 +28,7 @@ test('crc32 agrees with zlib for random lengths, places and seeds, whole or in p
     const seed = prng.nextUint32();
     const expected = zlibCrc32(bytes.subarray(offset, offset + length), seed);
     expect(crc32OfRange(bytes, offset, length, seed)).toBe(expected);
+    expect(crc32WithZlib(bytes, offset, length, seed)).toBe(expected);
     const cut = prng.below(length + 1);
     const first = crc32OfRange(bytes, offset, cut, seed);
     expect(crc32OfRange(bytes, offset + cut, length - cut, first)).toBe(expected);
@@ -52,7 +53,9 @@ test('crc32OfRange refuses a part that is not inside', async () => {
     [1, -1],
     [11, 0],
   ] as const) {
-    const failure = await failureOf(() => crc32OfRange(bytes, offset, length));
-    expect(failure).toMatchObject({ code: 'ERR_NATIVE_RANGE' });
+    for (const crc32OfPart of [crc32OfRange, crc32WithZlib]) {
+      const failure = await failureOf(() => crc32OfPart(bytes, offset, length));
+      expect(failure).toMatchObject({ code: 'ERR_NATIVE_RANGE' });
+    }
   }
 });
