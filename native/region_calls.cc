@@ -89,6 +89,19 @@ Outcome Populate(const Range& pages) {
   return Outcome::Of(madvise(pages.start(), pages.length, MADV_WILLNEED), "madvise");
 }
 
+// Zeros go through the page cache in pieces, and the kernel makes one folio of a piece: four times cheaper than a fault a
+// page. Faults may also read ahead, into folios of megabytes, of which every byte is dirty when one is.
+Outcome Prepare(const Range& range) {
+  static const uint8_t zeros[size_t{1} << 16] = {};
+  for (size_t done = 0; done < range.length;) {
+    const size_t length = std::min(sizeof zeros, range.length - done);
+    const ssize_t count = pwrite(range.region->descriptor, zeros, length, static_cast<off_t>(range.position + done));
+    if (count < 0 && errno != EINTR) return Outcome::Failed("pwrite");
+    if (count > 0) done += static_cast<size_t>(count);
+  }
+  return Populate(WholePages(range));
+}
+
 // Zeros, durable when it returns. Where the file system can zero a range by itself no page is touched.
 Outcome Zero(const Range& range) {
   const int descriptor = range.region->descriptor;
@@ -104,7 +117,7 @@ Outcome Zero(const Range& range) {
 }
 
 // The jobs of `runOnRegion`; the same numbers stand in src/native/mapped-file-region.ts.
-enum Job : int64_t { kSync, kPopulate, kLock, kUnlock, kZero };
+enum Job : int64_t { kSync, kPopulate, kLock, kUnlock, kZero, kPrepare };
 
 Outcome Run(int64_t job, const Range& range) {
   const Range pages = WholePages(range);
@@ -119,6 +132,8 @@ Outcome Run(int64_t job, const Range& range) {
       return Outcome::Of(mlock(pages.start(), pages.length), "mlock");
     case kUnlock:
       return Outcome::Of(munlock(pages.start(), pages.length), "munlock");
+    case kPrepare:
+      return Prepare(range);
     default:
       return Zero(range);
   }
@@ -126,8 +141,8 @@ Outcome Run(int64_t job, const Range& range) {
 
 // runOnRegion(handle, position, length, job): Promise<void>
 napi_value RunOnRegion(Call& call, Range range, int64_t job) {
-  if (job < kSync || job > kZero) return ThrowCoded(call.env, "ERR_NATIVE_ARGUMENT", "unknown job");
-  if (job == kZero && !range.region->writable) {
+  if (job < kSync || job > kPrepare) return ThrowCoded(call.env, "ERR_NATIVE_ARGUMENT", "unknown job");
+  if ((job == kZero || job == kPrepare) && !range.region->writable) {
     return ThrowCoded(call.env, "ERR_NATIVE_READ_ONLY", "the region is mapped for reading only");
   }
   TaskPool& pool = job == kSync || job == kZero ? call.environment->sync_pool : call.environment->file_pool;

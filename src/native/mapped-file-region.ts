@@ -21,7 +21,7 @@ export type MemoryAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'do
 
 // The numbers of native/mapped_region.h and native/region_calls.cc.
 const FLAGS = { create: 1, exclusive: 2, writable: 4, preallocate: 8, grow: 16 } as const;
-const JOBS = { sync: 0, populate: 1, lock: 2, unlock: 3, zero: 4 } as const;
+const JOBS = { sync: 0, populate: 1, lock: 2, unlock: 3, zero: 4, prepare: 5 } as const;
 const ADVICE: Readonly<Record<MemoryAdvice, number>> = {
   normal: 0,
   random: 1,
@@ -112,6 +112,14 @@ export class MappedFileRegion {
   /** Brings the pages in and makes them writable off the loop, so that a write there meets no page fault. */
   populate(position: number, lengthBytes: number): Promise<void> {
     return this.#run('populate', position, lengthBytes);
+  }
+
+  /**
+   * Makes a range that holds zeros ready to be written: writes the zeros again, in pieces of 64 KiB, and makes the pages
+   * writable. Nobody may write to the range before it resolves: those bytes would be lost. Not durable.
+   */
+  prepare(position: number, lengthBytes: number): Promise<void> {
+    return this.#run('prepare', position, lengthBytes);
   }
 
   /** Keeps the pages in memory (mlock; whole pages around the range) until {@link unlockMemory} or the close. */

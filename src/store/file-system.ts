@@ -26,6 +26,11 @@ export interface MappedRegion {
   sync(position: number, lengthBytes: number): Promise<void>;
   /** Makes the pages of the range present and writable off the event loop, so that a write there meets no page fault. */
   populate(position: number, lengthBytes: number): Promise<void>;
+  /**
+   * The same, three times cheaper, for a range that holds nothing but zeros: they are written again. Whoever writes to the range
+   * before it has resolved may lose those bytes.
+   */
+  prepare(position: number, lengthBytes: number): Promise<void>;
   /** True when touching the range can't wait for the disk. Costs about a microsecond. */
   isResident(position: number, lengthBytes: number): boolean;
   advise(position: number, lengthBytes: number, advice: RegionAdvice): void;

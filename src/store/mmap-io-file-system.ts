@@ -143,6 +143,8 @@ class MmapIoRegion implements MappedRegion {
     this.#descriptor = descriptor;
     this.#buffer = buffer;
     this.#mmap = mmap;
+    // As in node-file-system.ts: no large folios, which would be written whole.
+    this.advise(0, this.sizeBytes, 'random');
   }
 
   get buffer(): Buffer {
@@ -180,6 +182,10 @@ class MmapIoRegion implements MappedRegion {
     });
   }
 
+  prepare(position: number, lengthBytes: number): Promise<void> {
+    return this.#use('prepare', position, lengthBytes, () => this.#writeZeros(position, lengthBytes));
+  }
+
   isResident(position: number, lengthBytes: number): boolean {
     this.#requireOpen();
     this.#requireRange(position, lengthBytes);
@@ -214,12 +220,16 @@ class MmapIoRegion implements MappedRegion {
 
   zeroRange(position: number, lengthBytes: number): Promise<void> {
     return this.#use('zero', position, lengthBytes, async () => {
-      const zeros = Buffer.alloc(Math.min(CHUNK_BYTES, lengthBytes));
-      for (let done = 0; done < lengthBytes; done += zeros.length) {
-        await writeAt(this.#descriptor, zeros.subarray(0, lengthBytes - done), position + done);
-      }
+      await this.#writeZeros(position, lengthBytes);
       await syncData(this.#descriptor);
     });
+  }
+
+  async #writeZeros(position: number, lengthBytes: number): Promise<void> {
+    const zeros = Buffer.alloc(Math.min(CHUNK_BYTES, lengthBytes));
+    for (let done = 0; done < lengthBytes; done += zeros.length) {
+      await writeAt(this.#descriptor, zeros.subarray(0, lengthBytes - done), position + done);
+    }
   }
 
   close(): Promise<void> {

@@ -278,6 +278,8 @@ class NodeRegion implements MappedRegion {
     this.path = region.path;
     this.sizeBytes = region.sizeBytes;
     this.buffer = region.buffer;
+    // Read-ahead would bring in folios of up to 2 MiB, and a write of one byte makes its whole folio be written at the next sync.
+    this.advise(0, region.sizeBytes, 'random');
   }
 
   get isClosed(): boolean {
@@ -304,6 +306,10 @@ class NodeRegion implements MappedRegion {
 
   populate(position: number, lengthBytes: number): Promise<void> {
     return this.#use('populate', position, lengthBytes, () => this.#region.populate(position, lengthBytes));
+  }
+
+  prepare(position: number, lengthBytes: number): Promise<void> {
+    return this.#use('prepare', position, lengthBytes, () => this.#region.prepare(position, lengthBytes));
   }
 
   isResident(position: number, lengthBytes: number): boolean {

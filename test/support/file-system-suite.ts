@@ -167,6 +167,20 @@ function regions(subject: Subject): void {
     await region.close();
   });
 
+  it('prepares a range of zeros to be written', async () => {
+    const region = await subject.create('0');
+    region.buffer.fill(1, 0, 4_096);
+    await region.prepare(4_096, SIZE - 4_096);
+    await region.prepare(SIZE, 0);
+    expect(region.isResident(0, SIZE)).toBe(true);
+    region.buffer.fill(2, 4_096, 4_100);
+    const expected = Buffer.alloc(SIZE);
+    expected.fill(1, 0, 4_096).fill(2, 4_096, 4_100);
+    expect(region.buffer.equals(expected)).toBe(true);
+    expect((await region.readAt(0, SIZE)).equals(expected)).toBe(true);
+    await region.close();
+  });
+
   it('reads a copy off the loop', async () => {
     const region = await subject.create('0');
     region.buffer.write('first', 4_094);
@@ -201,6 +215,7 @@ function regions(subject: Subject): void {
     ] as const) {
       await expect(region.sync(position, lengthBytes)).rejects.toMatchObject(failure);
       await expect(region.populate(position, lengthBytes)).rejects.toMatchObject(failure);
+      await expect(region.prepare(position, lengthBytes)).rejects.toMatchObject(failure);
       await expect(region.readAt(position, lengthBytes)).rejects.toMatchObject(failure);
       await expect(region.zeroRange(position, lengthBytes)).rejects.toMatchObject(failure);
       expect(() => region.isResident(position, lengthBytes)).toThrow(/range of a region/);
@@ -235,6 +250,7 @@ function closing(subject: Subject, traits: FileSystemTraits): void {
     const closed = { code: 'ERR_FS_CLOSED', details: { path: subject.at('0') } };
     await expect(region.sync(0, 1)).rejects.toMatchObject(closed);
     await expect(region.populate(0, 1)).rejects.toMatchObject(closed);
+    await expect(region.prepare(0, 1)).rejects.toMatchObject(closed);
     await expect(region.readAt(0, 1)).rejects.toMatchObject(closed);
     await expect(region.zeroRange(0, 1)).rejects.toMatchObject(closed);
     expect(() => region.pin()).toThrow(/is closed/);

@@ -274,15 +274,19 @@ export class CommitLog {
   }
 
   #fits(sizeBytes: number): boolean {
+    const endPosition = this.#position + sizeBytes + ROOM_AFTER_RECORD_BYTES;
     return (
-      this.#tail !== undefined && this.#position + sizeBytes + ROOM_AFTER_RECORD_BYTES <= this.#options.segmentSizeBytes
+      this.#tail !== undefined &&
+      endPosition <= this.#options.segmentSizeBytes &&
+      endPosition <= this.#populate.busyFromPosition
     );
   }
 
-  /** Rolls when the exact size does not fit either. false: the next segment is not there yet. */
+  /** Rolls when the exact size does not fit either. false: pages are being prepared, or the next segment is not there yet. */
   #makeFit(sizeBytes: number): boolean {
     assert(this.#isEndSet, 'the end of the log is set before anything is appended');
     if (this.#fits(sizeBytes)) return true;
+    if (this.#populate.isRunning) return false;
     const sizeBytesMax = this.#options.segmentSizeBytes - ROOM_AFTER_RECORD_BYTES;
     if (sizeBytes > sizeBytesMax) {
       throw new StoreError(
@@ -338,6 +342,7 @@ export class CommitLog {
    * 'ERR_FS_NO_SPACE'); a later call tries again.
    */
   async whenRoom(): Promise<void> {
+    if (this.#populate.isRunning) return this.#populate.whenIdle();
     await this.#files.whenNext();
   }
 

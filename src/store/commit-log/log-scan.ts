@@ -202,7 +202,7 @@ class LogScan {
     await this.#options.commitLog.files.use(file, async (region) => {
       region.advise(0, region.sizeBytes, 'sequential');
       await this.#scanRegion(region, file);
-      if (!region.isClosed) region.advise(0, region.sizeBytes, 'normal');
+      if (!region.isClosed) region.advise(0, region.sizeBytes, 'random');
     });
   }
 

@@ -323,8 +323,8 @@ describe('CommitLog', () => {
   it('populates pages ahead only under load, one request at a time', async () => {
     const fileSystem = newFileSystem();
     const segmentSizeBytes = 8 * 1024 * 1024;
-    const log = await newLog(fileSystem, { segmentSizeBytes, populateAheadBytes: 1024 * 1024 });
-    const populates = (): number => fileSystem.trace.filter((operation) => operation.kind === 'region.populate').length;
+    const log = await newLog(fileSystem, { segmentSizeBytes, populateAheadBytes: 2 * 1024 * 1024 });
+    const populates = (): number => fileSystem.trace.filter((operation) => operation.kind === 'region.prepare').length;
     await fill(log, 100, 8_000);
     expect(populates()).toBe(0);
     await fill(log, 100, 8_000);
@@ -334,10 +334,54 @@ describe('CommitLog', () => {
     await log.close();
   });
 
+  it('writes nothing into pages that are being prepared', async () => {
+    const fileSystem = newFileSystem();
+    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populateAheadBytes: 2 * 1024 * 1024 });
+    fileSystem.hold('region.prepare');
+    const offsets: number[] = [];
+    const appendAll = (): void => {
+      for (;;) {
+        const record = log.append(message({ body: Buffer.alloc(8_000, 7) }), offsets.length, STORE_TIME_MS);
+        if (record === undefined) return;
+        offsets.push(record.physicalOffset);
+      }
+    };
+    appendAll();
+    // One MiB before the window is asked for, and one that is left free for what comes meanwhile.
+    expect(log.endOffset).toBeGreaterThan(2_000_000);
+    expect(log.endOffset).toBeLessThan(2_300_000);
+    const room = log.whenRoom();
+    fileSystem.release('region.prepare');
+    await room;
+    appendAll();
+    expect(log.endOffset).toBeGreaterThan(2_300_000);
+    for (const offset of offsets) expect(await log.recordAt(offset)).toMatchObject({ physicalOffset: offset });
+    await log.close();
+  });
+
+  it('does not roll into a segment whose beginning is being prepared', async () => {
+    const fileSystem = newFileSystem();
+    const segmentSizeBytes = 4 * 1024 * 1024;
+    const log = await newLog(fileSystem, { segmentSizeBytes, populateAheadBytes: 2 * 1024 * 1024 });
+    const offsets = await fill(log, 370, 8_000);
+    expect(log.endOffset).toBeLessThan(segmentSizeBytes);
+    fileSystem.hold('region.prepare');
+    for (let record = log.append(message({ body: Buffer.alloc(8_000, 7) }), 0, STORE_TIME_MS); record !== undefined;) {
+      offsets.push(record.physicalOffset);
+      record = log.append(message({ body: Buffer.alloc(8_000, 7) }), 0, STORE_TIME_MS);
+    }
+    expect(log.endOffset).toBeLessThan(segmentSizeBytes);
+    fileSystem.release('region.prepare');
+    offsets.push(...(await fill(log, 200, 8_000)));
+    expect(log.endOffset).toBeGreaterThan(segmentSizeBytes);
+    for (const offset of offsets) expect(await log.recordAt(offset)).toMatchObject({ physicalOffset: offset });
+    await log.close();
+  });
+
   it('works on when populating fails', async () => {
     const fileSystem = newFileSystem();
-    fileSystem.failNth('region.populate', 1, 'ENOMEM');
-    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populateAheadBytes: 1024 * 1024 });
+    fileSystem.failNth('region.prepare', 1, 'ENOMEM');
+    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populateAheadBytes: 2 * 1024 * 1024 });
     const offsets = await fill(log, 600, 8_000);
     expect(await log.recordAt(offsets[599] as number)).toMatchObject({ queueOffset: 599 });
     await log.close();

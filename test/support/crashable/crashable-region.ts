@@ -70,6 +70,13 @@ export class CrashableRegion implements MappedRegion {
     }));
   }
 
+  /** The zeros come last of all, so bytes that somebody wrote there meanwhile are gone: nobody may. */
+  prepare(position: number, lengthBytes: number): Promise<void> {
+    return this.#use('region.prepare', position, lengthBytes, () => ({
+      steps: [() => this.#file.bytes.fill(0, position, position + lengthBytes), () => (this.#file.isResident = true)],
+    }));
+  }
+
   isResident(position: number, lengthBytes: number): boolean {
     this.#requireOpen();
     this.#requireRange(position, lengthBytes);

@@ -6,6 +6,7 @@ export type OperationKind =
   | 'openRegion'
   | 'region.sync'
   | 'region.populate'
+  | 'region.prepare'
   | 'region.readAt'
   | 'region.zeroRange'
   | 'region.close'
