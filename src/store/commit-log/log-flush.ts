@@ -1,6 +1,6 @@
 // Makes the log durable, and is the only one that says so: the flushed offset moves after a sync that succeeded and never
 // otherwise. ASYNC_FLUSH: a sync each interval while there is something new. SYNC_FLUSH: one sync covers everything that arrived
-// while the one before was running. The first failure is final: the kernel may have dropped the pages, and a second sync would
+// while the one before was running, and what GroupGathering finds worth waiting for. The first failure is final: the kernel may have dropped the pages, and a second sync would
 // report success for data that is lost (Java: CommitLog.GroupCommitService, FlushRealTimeService).
 
 import { assert } from '../../base/assert.ts';
@@ -9,6 +9,7 @@ import { describeError } from '../../base/errors.ts';
 import type { FlushDiskType } from '../store-config.ts';
 import { StoreError } from '../store-errors.ts';
 import type { CommitLog } from './commit-log.ts';
+import { GATHER_MS, GroupGathering } from './group-gathering.ts';
 
 /** Remembers the flushed offset across a crash; a DurableOffset. */
 export interface FlushedOffsetRecord {
@@ -33,6 +34,7 @@ export type FlushOutcome = 'flushed' | 'timeout';
 /** Everyone who began to wait in one turn of the event loop: one promise, one deadline. */
 interface WaitingGroup {
   endOffset: number;
+  count: number;
   readonly deadlineMs: number;
   readonly promise: Promise<FlushOutcome>;
   readonly resolve: (outcome: FlushOutcome) => void;
@@ -45,6 +47,10 @@ export class LogFlush {
   readonly #groups: WaitingGroup[] = [];
   /** Takes those who come in this turn of the loop. */
   #open: WaitingGroup | undefined;
+  /** Waiters of all groups. */
+  #waitingCount = 0;
+  readonly #gathering = new GroupGathering();
+  #gatherTimer: Timer | undefined;
   #syncing: Promise<void> | undefined;
   #intervalTimer: Timer | undefined;
   #timeoutTimer: Timer | undefined;
@@ -93,6 +99,8 @@ export class LogFlush {
       return Promise.reject(new StoreError('ERR_STORE_CLOSED', 'The log is closed; open the store again.'));
     const group = this.#open ?? this.#openGroup();
     if (endOffset > group.endOffset) group.endOffset = endOffset;
+    group.count++;
+    this.#waitingCount++;
     return group.promise;
   }
 
@@ -104,7 +112,8 @@ export class LogFlush {
       resolve = onResolved;
       reject = onRejected;
     });
-    const group = { endOffset: 0, deadlineMs: clock.monotonicMs() + syncFlushTimeoutMs, promise, resolve, reject };
+    const deadlineMs = clock.monotonicMs() + syncFlushTimeoutMs;
+    const group = { endOffset: 0, count: 0, deadlineMs, promise, resolve, reject };
     this.#groups.push(group);
     this.#open = group;
     clock.defer(() => this.#closeGroup());
@@ -115,11 +124,23 @@ export class LogFlush {
   /** The turn is over: sync for those who came in it, or leave them to the sync that follows the one under way. */
   #closeGroup(): void {
     this.#open = undefined;
-    if (this.#syncing === undefined) this.#syncForGroups();
+    if (this.#syncing === undefined) this.#syncWhenGathered();
+  }
+
+  #syncWhenGathered(): void {
+    if (this.#groups.length === 0 || this.#failure !== undefined) return;
+    if (this.#gathering.isComplete(this.#waitingCount)) {
+      this.#syncForGroups();
+      return;
+    }
+    this.#gatherTimer ??= this.#options.clock.schedule(GATHER_MS, () => {
+      this.#gatherTimer = undefined;
+      this.#gathering.missed();
+      if (this.#syncing === undefined && this.#groups.length > 0) this.#syncForGroups();
+    });
   }
 
   #syncForGroups(): void {
-    if (this.#groups.length === 0 || this.#failure !== undefined) return;
     this.#sync().catch(() => {
       // Every waiter was rejected and onFailed was called; nobody else is to be told.
     });
@@ -132,7 +153,7 @@ export class LogFlush {
       const nowMs = this.#options.clock.monotonicMs();
       let expired = 0;
       while (expired < this.#groups.length && (this.#groups[expired] as WaitingGroup).deadlineMs <= nowMs) expired++;
-      for (const group of this.#groups.splice(0, expired)) group.resolve('timeout');
+      for (const group of this.#takeGroups(expired)) group.resolve('timeout');
       const next = this.#groups[0];
       if (next !== undefined) this.#watchDeadlines(Math.max(1, next.deadlineMs - nowMs));
     });
@@ -148,11 +169,20 @@ export class LogFlush {
   /** One sync of all that is new, or the one under way. */
   #sync(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    this.#gatherTimer?.cancel();
+    this.#gatherTimer = undefined;
     this.#syncing ??= this.#syncOnce().finally(() => {
       this.#syncing = undefined;
-      if (this.#open === undefined || this.#groups.length > 1) this.#syncForGroups();
+      if (this.#open === undefined || this.#groups.length > 1) this.#syncWhenGathered();
     });
     return this.#syncing;
+  }
+
+  /** The oldest groups, which wait no longer. */
+  #takeGroups(count: number): WaitingGroup[] {
+    const taken = this.#groups.splice(0, count);
+    for (const group of taken) this.#waitingCount -= group.count;
+    return taken;
   }
 
   async #syncOnce(): Promise<void> {
@@ -169,7 +199,10 @@ export class LogFlush {
     onFlushed(endOffset);
     let covered = 0;
     while (covered < this.#groups.length && (this.#groups[covered] as WaitingGroup).endOffset <= endOffset) covered++;
-    for (const group of this.#groups.splice(0, covered)) {
+    const groups = this.#takeGroups(covered);
+    const coveredCount = groups.reduce((sum, { count }) => sum + count, 0);
+    if (coveredCount > 0) this.#gathering.synced(coveredCount, this.#waitingCount);
+    for (const group of groups) {
       if (group === this.#open) this.#open = undefined;
       group.resolve('flushed');
     }
@@ -206,8 +239,9 @@ export class LogFlush {
     this.#failure = failure;
     this.#intervalTimer?.cancel();
     this.#timeoutTimer?.cancel();
+    this.#gatherTimer?.cancel();
     this.#open = undefined;
-    const waiting = this.#groups.splice(0);
+    const waiting = this.#takeGroups(this.#groups.length);
     onFailed(failure);
     for (const group of waiting) group.reject(failure);
     return failure;

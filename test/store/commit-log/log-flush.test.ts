@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/base/clock.ts';
 import type { CommitLog } from '../../../src/store/commit-log/commit-log.ts';
+import { GATHER_MS } from '../../../src/store/commit-log/group-gathering.ts';
 import { LogFlush, type LogFlushOptions } from '../../../src/store/commit-log/log-flush.ts';
 import type { CrashableFileSystem } from '../../support/crashable-file-system.ts';
 import {
@@ -74,7 +75,7 @@ describe('LogFlush', () => {
     await flush.stop();
   });
 
-  it('starts the next group as soon as the sync before it ends', async () => {
+  it('starts the next group when the sync before it ends, if as many wait as it covered, or a moment later', async () => {
     const { fileSystem, clock, log, flush, syncs } = await bench();
     fileSystem.hold('region.sync');
     await append(log);
@@ -90,9 +91,24 @@ describe('LogFlush', () => {
     expect(syncs()).toBe(1);
     fileSystem.release('region.sync');
     expect(await first).toBe('flushed');
+    await settle();
+    // Three were in flight, two are here: the third may come back with its answer.
+    expect(syncs()).toBe(1);
+    await append(log);
+    const fourth = flush.whenFlushed(log.endOffset);
+    clock.runDeferred();
     expect(await second).toBe('flushed');
     expect(await third).toBe('flushed');
+    expect(await fourth).toBe('flushed');
     expect(syncs()).toBe(2);
+    // Now it does not come.
+    await append(log);
+    const fifth = flush.whenFlushed(log.endOffset);
+    clock.runDeferred();
+    await settle();
+    expect(syncs()).toBe(2);
+    clock.advance(GATHER_MS);
+    expect(await fifth).toBe('flushed');
     await flush.stop();
   });
 
