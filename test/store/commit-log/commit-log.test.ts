@@ -341,9 +341,9 @@ describe('CommitLog', () => {
     const offsets: number[] = [];
     const appendAll = (): void => {
       for (;;) {
-        const record = log.append(message({ body: Buffer.alloc(8_000, 7) }), offsets.length, STORE_TIME_MS);
-        if (record === undefined) return;
-        offsets.push(record.physicalOffset);
+        const sizeBytes = log.append(message({ body: Buffer.alloc(8_000, 7) }), offsets.length, STORE_TIME_MS);
+        if (sizeBytes === undefined) return;
+        offsets.push(log.endOffset - sizeBytes);
       }
     };
     appendAll();
@@ -366,9 +366,10 @@ describe('CommitLog', () => {
     const offsets = await fill(log, 370, 8_000);
     expect(log.endOffset).toBeLessThan(segmentSizeBytes);
     fileSystem.hold('region.prepare');
-    for (let record = log.append(message({ body: Buffer.alloc(8_000, 7) }), 0, STORE_TIME_MS); record !== undefined;) {
-      offsets.push(record.physicalOffset);
-      record = log.append(message({ body: Buffer.alloc(8_000, 7) }), 0, STORE_TIME_MS);
+    for (;;) {
+      const sizeBytes = log.append(message({ body: Buffer.alloc(8_000, 7) }), 0, STORE_TIME_MS);
+      if (sizeBytes === undefined) break;
+      offsets.push(log.endOffset - sizeBytes);
     }
     expect(log.endOffset).toBeLessThan(segmentSizeBytes);
     fileSystem.release('region.prepare');
