@@ -1,5 +1,6 @@
 // Brings an opened directory to one consistent end: the log first (its rooms decide where it ends), then every view up to there.
-// Everything is decided before anything is changed; killed and repeated, it ends the same.
+// Where a bad record may turn out to be corruption, everything is decided before anything is changed: the log is read to its end,
+// and then again for the views. Where nothing is known to be durable it is read once. Killed and repeated, it ends the same.
 
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -9,11 +10,21 @@ import type { DurableOffset } from './checkpoint/durable-offset.ts';
 import type { QueueCount } from './checkpoint/queue-count.ts';
 import type { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
 import type { CommitLog } from './commit-log/commit-log.ts';
-import { cutLog, dispatchLog, findLogEnd, readOpenFacts } from './commit-log/commit-log-recovery.ts';
+import {
+  cutLog,
+  dispatchLog,
+  findLogEnd,
+  type FoundEnd,
+  type OnRecord,
+  readOpenFacts,
+  syncLog,
+} from './commit-log/commit-log-recovery.ts';
+import type { ScannedPlace } from './commit-log/log-scan.ts';
+import { queueIdOf, queueOffsetOf } from './commit-log/message-decoder.ts';
 import { decideOpen, type OpenDecision } from './commit-log/open-decision.ts';
-import type { ConsumeQueue } from './consume-queue/consume-queue.ts';
+import type { ConsumeQueue, Unit } from './consume-queue/consume-queue.ts';
 import type { ConsumeQueueStore } from './consume-queue/consume-queue-store.ts';
-import type { DispatchRequest } from './dispatch/dispatch-request.ts';
+import { StoredProperties } from './dispatch/stored-properties.ts';
 import type { TagsCodes } from './dispatch/tags-code.ts';
 import type { FileSystem } from './file-system.ts';
 import type { IndexService } from './index/index-service.ts';
@@ -55,24 +66,56 @@ export async function recoverStore(parts: RecoveryParts): Promise<void> {
   const durable = durableOffset.record;
   const facts = await readOpenFacts({ commitLog, hasAbortFile, durable, checkpoint });
   const decision = decideOpen(facts);
-  const isTrusted = decision.action === 'trust';
-  const read = isTrusted ? { fromOffset: decision.from, endOffset: decision.from } : await findAndCut(parts, decision);
-  const { endOffset } = read;
-  // What we wrote ourselves and stopped cleanly has its blocks.
-  if (!isTrusted) await commitLog.files.reserveFrom(endOffset);
-  commitLog.setEnd(endOffset);
-  const from = await viewsStart(parts, decision, read);
-  if (!isTrusted || from < endOffset) {
-    await dispatchAgain(parts, from, endOffset);
-    await settle(parts, endOffset);
-  }
+  if (decision.action === 'trust') await trustEnd(parts, decision);
+  else if (decision.action === 'scan' && decision.floor === undefined) await readOnce(parts, decision);
+  else await readTwice(parts, decision);
   // How far retention had got is not written down anywhere: the log's beginning says it.
   await parts.consumeQueues.deleteExpired(commitLog.minOffset);
   await parts.index?.deleteExpired(commitLog.minOffset);
 }
 
+async function trustEnd(parts: RecoveryParts, decision: OpenDecision): Promise<void> {
+  const endOffset = decision.from;
+  // What we wrote ourselves and stopped cleanly has its blocks.
+  parts.commitLog.setEnd(endOffset);
+  const from = await viewsStart(parts, decision, { fromOffset: endOffset, endOffset });
+  if (from >= endOffset) return;
+  await dispatchAgain(parts, from, endOffset);
+  await settle(parts, endOffset);
+}
+
+async function readTwice(parts: RecoveryParts, decision: OpenDecision): Promise<void> {
+  const read = await findAndCut(parts, decision);
+  const { endOffset } = read;
+  await setEnd(parts, endOffset);
+  const from = await viewsStart(parts, decision, read);
+  await dispatchAgain(parts, from, endOffset);
+  await settle(parts, endOffset);
+}
+
+/**
+ * Nothing is known to be durable, so nothing that is read can be corruption, and no good record is given up for what comes behind
+ * it: each goes to the views as soon as it was checked, while it is in the processor's cache. Units and entries may get into
+ * files before their records are synced; until {@link settle} the next recovery begins at the same place and takes them back.
+ */
+async function readOnce(parts: RecoveryParts, decision: OpenDecision): Promise<void> {
+  const { from: readFrom } = decision;
+  const from = await viewsStart(parts, decision, { fromOffset: readFrom, endOffset: readFrom });
+  await dispatchAgain(parts, from, readFrom);
+  const views = new ViewsRedispatch(parts, readFrom);
+  const { endOffset, recordCount } = await findAndCut(parts, decision, views.onRecord);
+  parts.logger.info('store.recovery.finished', { fromOffset: readFrom, endOffset, recordCount });
+  await setEnd(parts, endOffset);
+  await settle(parts, endOffset);
+}
+
+async function setEnd({ commitLog }: RecoveryParts, endOffset: number): Promise<void> {
+  await commitLog.files.reserveFrom(endOffset);
+  commitLog.setEnd(endOffset);
+}
+
 /** What of the log was read: a record begins at `fromOffset`, which may be before the place that was decided on. */
-async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise<ReadLog> {
+async function findAndCut(parts: RecoveryParts, decision: OpenDecision, onRecord?: OnRecord): Promise<FoundEnd> {
   const { commitLog, logger, quarantine, checkCrc } = parts;
   logger.info('store.recovery.started', { row: decision.row, fromOffset: decision.from });
   const end = await findLogEnd({
@@ -81,6 +124,7 @@ async function findAndCut(parts: RecoveryParts, decision: OpenDecision): Promise
     from: decision.from,
     durableOffset: decision.floor,
     checkCrc,
+    ...(onRecord === undefined ? {} : { onRecord }),
     onProgress: progressLog(parts, 'store.recovery.checked'),
   });
   const syncedOffset = Math.min(decision.floor ?? decision.from, decision.from);
@@ -137,64 +181,88 @@ async function beginAgainAt(parts: RecoveryParts, decision: OpenDecision, offset
 }
 
 async function dispatchAgain(parts: RecoveryParts, from: number, endOffset: number): Promise<void> {
-  const { commitLog, consumeQueues, index, tagsCodes, pendingBytesMax, logger } = parts;
+  const { commitLog, logger } = parts;
   if (from >= endOffset) return;
-  const queueUnits = new QueueRedispatch(parts);
-  // Synchronous for nearly every record: a promise for each would cost more than the record.
-  const onRecord = (request: DispatchRequest): void | Promise<void> => {
-    const waiting = queueUnits.add(request);
-    index?.add(request);
-    const isFull = consumeQueues.pendingBytes > pendingBytesMax || (index?.pendingCount ?? 0) > INDEX_PENDING_MAX;
-    if (waiting !== undefined) return isFull ? waiting.then(() => writeOutViews(parts)) : waiting;
-    return isFull ? writeOutViews(parts) : undefined;
-  };
   const { recordCount } = await dispatchLog({
     commitLog,
     from,
     to: endOffset,
-    tagsCodeOf: (topic, properties, storeTimestampMs) => tagsCodes.of(topic, properties, storeTimestampMs),
-    onRecord,
+    onRecord: new ViewsRedispatch(parts, endOffset).onRecord,
     onProgress: progressLog(parts, 'store.recovery.dispatched'),
   });
   logger.info('store.recovery.finished', { fromOffset: from, endOffset, recordCount });
 }
 
-/** Fills the queues from records in their order. */
-class QueueRedispatch {
+/** Fills queues and index from records in their order. */
+class ViewsRedispatch {
+  readonly #parts: RecoveryParts;
   readonly #consumeQueues: ConsumeQueueStore;
+  readonly #index: IndexService | undefined;
+  readonly #tagsCodes: TagsCodes;
   readonly #deletedBelow: DeletedBelow;
   readonly #minPhysicalOffset: number;
-  readonly #logger: Logger;
+  readonly #pendingBytesMax: number;
+  readonly #properties = new StoredProperties();
+  /** Records that end at or below are on disk. */
+  #syncedOffset: number;
 
-  constructor({ consumeQueues, deletedBelow, commitLog, logger }: RecoveryParts) {
-    this.#minPhysicalOffset = commitLog.minOffset;
-    this.#consumeQueues = consumeQueues;
-    this.#deletedBelow = deletedBelow;
-    this.#logger = logger;
+  constructor(parts: RecoveryParts, syncedOffset: number) {
+    this.#parts = parts;
+    this.#minPhysicalOffset = parts.commitLog.minOffset;
+    this.#consumeQueues = parts.consumeQueues;
+    this.#index = parts.index;
+    this.#tagsCodes = parts.tagsCodes;
+    this.#deletedBelow = parts.deletedBelow;
+    this.#pendingBytesMax = parts.pendingBytesMax;
+    this.#syncedOffset = syncedOffset;
   }
 
-  add(request: DispatchRequest): Promise<void> | undefined {
-    const { topic, queueId, queueOffset, physicalOffset } = request;
-    if (!hasQueueEntry(request.sysFlag) || physicalOffset < (this.#deletedBelow.get(topic) ?? 0)) return undefined;
-    const queue = this.#consumeQueues.findOrCreate(topic, queueId);
-    if (physicalOffset < queue.endOfLastRecord) return undefined; // known already, or of a topic of that name before
+  /** Synchronous for nearly every record: a promise for each would cost more than the record. */
+  readonly onRecord: OnRecord = (buffer, place) => {
+    const { propertiesPosition, propertiesLength } = place.shape;
+    this.#properties.find(buffer, propertiesPosition, propertiesLength);
+    const restarting = this.#addUnit(buffer, place);
+    this.#index?.addStored(place, this.#properties);
+    const isFull =
+      this.#consumeQueues.pendingBytes > this.#pendingBytesMax || (this.#index?.pendingCount ?? 0) > INDEX_PENDING_MAX;
+    if (restarting !== undefined) return isFull ? restarting.then(() => writeOutViews(this.#parts)) : restarting;
+    return isFull ? writeOutViews(this.#parts) : undefined;
+  };
+
+  #addUnit(buffer: Buffer, place: ScannedPlace): Promise<void> | undefined {
+    const { topic, physicalOffset, sysFlag, position } = place;
+    if (!hasQueueEntry(sysFlag) || physicalOffset < (this.#deletedBelow.get(topic) ?? 0)) return undefined;
+    const queue = this.#consumeQueues.findOrCreate(topic, queueIdOf(buffer, position));
+    const { endOfLastRecord } = queue;
+    if (physicalOffset < endOfLastRecord) return undefined; // known already, or of a topic of that name before
+    const queueOffset = queueOffsetOf(buffer, position);
+    const { sizeBytes } = place.shape;
+    const tagsCode = this.#tagsCodes.ofStored(topic, this.#properties, place.storeTimestampMs);
     // A newer record with an offset that the queue has passed: the topic was deleted and used again (by Apache, or by us when
     // the deletion was not remembered any more), and the newer one is what its reader was told of.
     const isPassed = queueOffset < queue.maxOffset;
-    const isAllExpired = queueOffset > queue.maxOffset && queue.endOfLastRecord <= this.#minPhysicalOffset;
-    if (isPassed || (isAllExpired && queue.hasFiles)) return this.#restart(request);
-    this.#append(queue, request);
+    const isAllExpired = queueOffset > queue.maxOffset && endOfLastRecord <= this.#minPhysicalOffset;
+    if (isPassed || (isAllExpired && queue.hasFiles)) {
+      return this.#restart(queue, { queueOffset, physicalOffset, sizeBytes, tagsCode });
+    }
+    queue.append(queueOffset, physicalOffset, sizeBytes, tagsCode);
     return undefined;
   }
 
-  async #restart(request: DispatchRequest): Promise<void> {
-    const { topic, queueId, queueOffset, physicalOffset } = request;
-    this.#logger.warn('store.recovery.queue-began-anew', { topic, queueId, queueOffset, physicalOffset });
-    this.#append(await this.#consumeQueues.restart(topic, queueId), request);
+  async #restart(queue: ConsumeQueue, unit: Unit & { readonly queueOffset: number }): Promise<void> {
+    const { topic, queueId } = queue;
+    const { queueOffset, physicalOffset, sizeBytes, tagsCode } = unit;
+    this.#parts.logger.warn('store.recovery.queue-began-anew', { topic, queueId, queueOffset, physicalOffset });
+    await this.#syncUpTo(physicalOffset + sizeBytes);
+    const next = await this.#consumeQueues.restart(topic, queueId);
+    next.append(queueOffset, physicalOffset, sizeBytes, tagsCode);
   }
 
-  #append(queue: ConsumeQueue, { queueOffset, physicalOffset, sizeBytes, tagsCode }: DispatchRequest): void {
-    queue.append(queueOffset, physicalOffset, sizeBytes, tagsCode);
+  /** What a queue loses does not come back: the record for which it does must not be lost either. */
+  async #syncUpTo(offset: number): Promise<void> {
+    if (offset <= this.#syncedOffset) return;
+    await syncLog(this.#parts.commitLog, this.#syncedOffset, offset);
+    this.#syncedOffset = offset;
   }
 }
 

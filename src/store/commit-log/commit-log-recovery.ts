@@ -1,21 +1,29 @@
 // Opens a log after anything but our own clean stop: finds its end, tells a torn tail from corruption, cuts the tail, and hands
-// the records to the views again. Everything is decided before anything is changed, and a recovery that is killed and repeated
-// ends the same: what is cut is cut from the far end, and the records stay what they are. The rows are in open-decision.ts.
+// the records to the views again. Where a bad record may be corruption everything is decided before anything is changed; where
+// none can be, because nothing is known to be durable, a record is handed on as soon as it was checked. A recovery that is killed
+// and repeated ends the same: what is cut is cut from the far end, and the records stay what they are. The rows are in
+// open-decision.ts.
 
 import { join } from 'node:path';
+import { assert } from '../../base/assert.ts';
 import type { DispatchRequest } from '../dispatch/dispatch-request.ts';
+import type { MappedRegion } from '../file-system.ts';
+import type { MappedFile } from '../mapped-file/mapped-file.ts';
+import type { MappedFileQueue } from '../mapped-file/mapped-file-queue.ts';
 import { chunksWithData, isAllZero } from '../mapped-file/zero-check.ts';
 import { CorruptionError } from '../store-errors.ts';
 import type { CommitLog } from './commit-log.ts';
 import { decideEnd, type OpenFacts } from './open-decision.ts';
 import { RecordChecker, scanLog, type ScannedPlace, type ScanResult } from './log-scan.ts';
-import { decodeRecord, queueIdOf, queueOffsetOf, sysFlagOf } from './message-decoder.ts';
+import { decodeRecord, queueIdOf, queueOffsetOf } from './message-decoder.ts';
 import { MAGIC_CODE_POSITION, MAGIC_CODE_V1, MAGIC_CODE_V2, RECORD_SIZE_BYTES_MIN } from './message-layout.ts';
 
 /** Java: CommitLog.isMappedFileMatchedRecover: the checkpoint's times may be this much ahead of what was synced. */
 const CHECKPOINT_SAFETY_MS = 3_000;
 
 type Progress = (scannedOffset: number, endOffset: number) => void | Promise<void>;
+/** A good record: borrowed, valid during the call. A promise is awaited. */
+export type OnRecord = (buffer: Buffer, place: ScannedPlace) => void | Promise<void>;
 
 export interface FindEndOptions {
   readonly commitLog: CommitLog;
@@ -24,6 +32,11 @@ export interface FindEndOptions {
   /** See OpenDecision.floor. */
   readonly durableOffset: number | undefined;
   readonly checkCrc: boolean;
+  /**
+   * Takes each good record, so that the log need not be read again. Only for a scan from a segment's start with nothing known to
+   * be durable: whatever comes behind it, such a record stays.
+   */
+  readonly onRecord?: OnRecord;
   readonly onProgress?: Progress;
 }
 
@@ -120,10 +133,23 @@ export async function findLogEnd(options: FindEndOptions): Promise<FoundEnd> {
  * segment's start, where one always begins, decides.
  */
 async function scanFromRecord(options: FindEndOptions): Promise<ScanResult & { readonly fromOffset: number }> {
-  const { commitLog, from, durableOffset, checkCrc, onProgress } = options;
-  const scanOptions = { commitLog, durableOffset, checkCrc, ...(onProgress === undefined ? {} : { onProgress }) };
-  const scan = await scanLog({ ...scanOptions, from });
+  const { commitLog, from, durableOffset, checkCrc, onRecord, onProgress } = options;
   const startOffset = commitLog.files.find(from)?.startOffset ?? from;
+  if (onRecord !== undefined) {
+    assert(
+      options.action === 'scan' && durableOffset === undefined,
+      'only what can not be corruption is handed on at once',
+    );
+    assert(startOffset === from, 'records are handed on at once from the beginning of a segment');
+  }
+  const scanOptions = {
+    commitLog,
+    durableOffset,
+    checkCrc,
+    ...(onRecord === undefined ? {} : { onRecord }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
+  const scan = await scanLog({ ...scanOptions, from });
   if (scan.recordCount > 0 || scan.stop !== 'bad' || startOffset === from) return { ...scan, fromOffset: from };
   return { ...(await scanLog({ ...scanOptions, from: startOffset })), fromOffset: startOffset };
 }
@@ -213,7 +239,7 @@ export async function cutLog(options: {
 }
 
 /** After a kill the pages are only in memory: what is about to be called durable must be. */
-async function syncLog({ files }: CommitLog, from: number, to: number): Promise<void> {
+export async function syncLog({ files }: CommitLog, from: number, to: number): Promise<void> {
   for (const file of files.files) {
     if (file.endOffset <= from || file.startOffset >= to) continue;
     const position = Math.max(0, from - file.startOffset);
@@ -228,10 +254,10 @@ async function moveSegmentsAway(commitLog: CommitLog, endOffset: number, directo
   const behind = files.files.filter((file) => file.startOffset > endOffset);
   const withData: number[] = [];
   for (const file of behind) {
-    const first = await files.use(file, ({ buffer }) =>
-      chunksWithData(buffer, 0, buffer.length, (position) => files.nextDataPosition(file, position)).next(),
+    const hasData = await files.use(file, (region) =>
+      withoutReadAhead(region, () => dataChunks(files, file, region, 0).next().done !== true),
     );
-    if (first.done !== true) withData.push(file.startOffset);
+    if (hasData) withData.push(file.startOffset);
   }
   const quarantined: string[] = [];
   const lowest = withData[0];
@@ -245,16 +271,35 @@ async function moveSegmentsAway(commitLog: CommitLog, endOffset: number, directo
 async function zeroBehind({ files }: CommitLog, endOffset: number): Promise<number> {
   const file = files.find(endOffset);
   if (file === undefined) return 0;
-  return files.use(file, async (region) => {
-    let zeroedBytes = 0;
-    const from = endOffset - file.startOffset;
-    const nextData = (position: number): number => files.nextDataPosition(file, position);
-    for (const { position, lengthBytes } of chunksWithData(region.buffer, from, region.sizeBytes, nextData)) {
-      await region.zeroRange(position, lengthBytes);
-      zeroedBytes += lengthBytes;
-    }
-    return zeroedBytes;
-  });
+  return files.use(file, (region) =>
+    withoutReadAhead(region, async () => {
+      let zeroedBytes = 0;
+      for (const { position, lengthBytes } of dataChunks(files, file, region, endOffset - file.startOffset)) {
+        await region.zeroRange(position, lengthBytes);
+        zeroedBytes += lengthBytes;
+      }
+      return zeroedBytes;
+    }),
+  );
+}
+
+function dataChunks(
+  files: MappedFileQueue,
+  file: MappedFile,
+  { buffer }: MappedRegion,
+  from: number,
+): ReturnType<typeof chunksWithData> {
+  return chunksWithData(buffer, from, buffer.length, (position) => files.nextDataPosition(file, position));
+}
+
+/** What is read ahead in a hole becomes pages of memory, and to the file system a page is data: the hole would seem to end. */
+async function withoutReadAhead<Result>(region: MappedRegion, work: () => Result | Promise<Result>): Promise<Result> {
+  region.advise(0, region.sizeBytes, 'random');
+  try {
+    return await work();
+  } finally {
+    if (!region.isClosed) region.advise(0, region.sizeBytes, 'normal');
+  }
 }
 
 export interface DispatchLogOptions {
@@ -263,42 +308,40 @@ export interface DispatchLogOptions {
   readonly from: number;
   /** The log's end. */
   readonly to: number;
-  /** See TagsCodes.of. */
-  readonly tagsCodeOf: (topic: string, properties: string, storeTimestampMs: number) => number;
-  readonly onRecord: (request: DispatchRequest) => void | Promise<void>;
+  readonly onRecord: OnRecord;
   readonly onProgress?: Progress;
 }
 
 /** Hands records that are known to be good to the views again. Throws CorruptionError when one of them is not good after all. */
 export async function dispatchLog(options: DispatchLogOptions): Promise<LogEnd> {
-  const { commitLog, from, to, tagsCodeOf, onRecord, onProgress } = options;
+  const { commitLog, from, to, onRecord, onProgress } = options;
   const scan = await scanLog({
     commitLog,
     from,
     to,
     durableOffset: to,
     checkCrc: false,
-    onRecord: (buffer, place) => onRecord(requestOf(buffer, place, tagsCodeOf)),
+    onRecord,
     ...(onProgress === undefined ? {} : { onProgress }),
   });
   if (scan.stopOffset < to) throw corruption(commitLog, scan, { floor: to, newerRecordOffset: undefined });
   return { endOffset: to, recordCount: scan.recordCount, lastStoreTimestampMs: scan.lastStoreTimestampMs };
 }
 
-function requestOf(buffer: Buffer, place: ScannedPlace, tagsCodeOf: DispatchLogOptions['tagsCodeOf']): DispatchRequest {
-  const { position, shape, topic, physicalOffset, storeTimestampMs } = place;
+/** What is dispatched of a record, as an object of its own. */
+export function dispatchRequestAt(buffer: Buffer, place: ScannedPlace, tagsCode: number): DispatchRequest {
+  const { position, shape, topic, physicalOffset, storeTimestampMs, sysFlag } = place;
   const { propertiesPosition, propertiesLength, sizeBytes } = shape;
-  const properties = buffer.toString('utf8', propertiesPosition, propertiesPosition + propertiesLength);
   return {
     topic,
     queueId: queueIdOf(buffer, position),
     queueOffset: queueOffsetOf(buffer, position),
     physicalOffset,
     sizeBytes,
-    tagsCode: tagsCodeOf(topic, properties, storeTimestampMs),
+    tagsCode,
     storeTimestampMs,
-    sysFlag: sysFlagOf(buffer, position),
-    properties,
+    sysFlag,
+    properties: buffer.toString('utf8', propertiesPosition, propertiesPosition + propertiesLength),
   };
 }
 
@@ -306,11 +349,12 @@ function requestOf(buffer: Buffer, place: ScannedPlace, tagsCodeOf: DispatchLogO
 export async function recoverCommitLog(
   options: FindEndOptions & Omit<DispatchLogOptions, 'to'> & { readonly quarantineDirectory: string },
 ): Promise<LogEnd & { readonly cut: Cut | undefined }> {
-  const { commitLog, durableOffset, quarantineDirectory } = options;
-  const { endOffset, reason, fromOffset, recordCount, lastStoreTimestampMs } = await findLogEnd(options);
+  const { onRecord, quarantineDirectory, ...findOptions } = options;
+  const { commitLog, durableOffset } = findOptions;
+  const { endOffset, reason, fromOffset, recordCount, lastStoreTimestampMs } = await findLogEnd(findOptions);
   const syncedOffset = durableOffset ?? fromOffset;
   const cut = await cutLog({ commitLog, endOffset, syncedOffset, reason, quarantineDirectory });
-  await dispatchLog({ ...options, from: Math.min(fromOffset, endOffset), to: endOffset });
+  await dispatchLog({ ...findOptions, onRecord, from: Math.min(fromOffset, endOffset), to: endOffset });
   return { endOffset, recordCount, lastStoreTimestampMs, cut };
 }
 

@@ -3,12 +3,12 @@
 
 import { assert } from '../../base/assert.ts';
 import { type Crc32 } from '../../base/crc32.ts';
-import { readInt64OrNaN } from '../../base/int64.ts';
+import { int32At, int64At } from '../../base/int32.ts';
 import type { MappedRegion } from '../file-system.ts';
 import type { MappedFile } from '../mapped-file/mapped-file.ts';
 import { isAllZero } from '../mapped-file/zero-check.ts';
 import type { CommitLog } from './commit-log.ts';
-import { isBodyIntact, newRecordShape, type RecordShape, shapeProblem, sysFlagOf } from './message-decoder.ts';
+import { isBodyIntact, newRecordShape, type RecordShape, shapeProblem } from './message-decoder.ts';
 import {
   BLANK_SIZE_BYTES,
   bornHostSizeBytes,
@@ -16,6 +16,7 @@ import {
   MAGIC_CODE_POSITION,
   PHYSICAL_OFFSET_POSITION,
   STORE_TIMESTAMP_POSITION_LESS_B,
+  SYS_FLAG_POSITION,
 } from './message-layout.ts';
 import { TopicTable } from './topic-table.ts';
 
@@ -44,6 +45,7 @@ export interface ScannedPlace {
   position: number;
   physicalOffset: number;
   storeTimestampMs: number;
+  sysFlag: number;
   shape: RecordShape;
   topic: string;
 }
@@ -75,16 +77,17 @@ export class RecordChecker {
     this.#crc32 = options.crc32;
     this.#checkCrc = options.checkCrc;
     this.#durableOffset = options.durableOffset ?? 0;
-    this.place = { position: 0, physicalOffset: 0, storeTimestampMs: 0, shape: newRecordShape(), topic: '' };
+    const numbers = { position: 0, physicalOffset: 0, storeTimestampMs: 0, sysFlag: 0 };
+    this.place = { ...numbers, shape: newRecordShape(), topic: '' };
   }
 
   /** What lies at `position` of a segment that begins at `startOffset`. After 'record' {@link place} describes it. */
   look(buffer: Buffer, startOffset: number, position: number): Step {
     const leftBytes = buffer.length - position;
     if (leftBytes < BLANK_SIZE_BYTES) return { problem: 'there is no room for a record' };
-    const magicCode = buffer.readInt32BE(position + MAGIC_CODE_POSITION);
+    const magicCode = int32At(buffer, position + MAGIC_CODE_POSITION);
     if (magicCode === MAGIC_CODE_BLANK) return this.#lookAtBlank(buffer, position, leftBytes);
-    if (magicCode === 0 && buffer.readInt32BE(position) === 0) return 'empty';
+    if (magicCode === 0 && int32At(buffer, position) === 0) return 'empty';
     const { place } = this;
     const shapeIssue = shapeProblem(buffer, { position, limit: buffer.length }, place.shape);
     if (shapeIssue !== undefined) return { problem: shapeIssue };
@@ -95,7 +98,7 @@ export class RecordChecker {
   }
 
   #lookAtBlank(buffer: Buffer, position: number, leftBytes: number): Step {
-    const sizeBytes = buffer.readInt32BE(position);
+    const sizeBytes = int32At(buffer, position);
     if (sizeBytes === leftBytes) return 'blank';
     return { problem: `a blank record says ${sizeBytes} bytes are left, but ${leftBytes} are` };
   }
@@ -103,10 +106,11 @@ export class RecordChecker {
   #contentProblem(buffer: Buffer): string | undefined {
     const { place } = this;
     const { position, shape } = place;
-    const physicalOffset = readInt64OrNaN(buffer, position + PHYSICAL_OFFSET_POSITION);
+    const physicalOffset = int64At(buffer, position + PHYSICAL_OFFSET_POSITION);
     if (physicalOffset !== place.physicalOffset) return `the record says it belongs at offset ${physicalOffset}`;
-    const bornHost = bornHostSizeBytes(sysFlagOf(buffer, position));
-    place.storeTimestampMs = readInt64OrNaN(buffer, position + STORE_TIMESTAMP_POSITION_LESS_B + bornHost);
+    place.sysFlag = int32At(buffer, position + SYS_FLAG_POSITION);
+    const bornHost = bornHostSizeBytes(place.sysFlag);
+    place.storeTimestampMs = int64At(buffer, position + STORE_TIMESTAMP_POSITION_LESS_B + bornHost);
     if (!(place.storeTimestampMs > 0)) return `the store time is ${place.storeTimestampMs}`;
     const topicProblem = this.#readTopic(buffer, shape);
     if (topicProblem !== undefined) return topicProblem;

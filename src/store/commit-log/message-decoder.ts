@@ -3,6 +3,7 @@
 
 import { assert } from '../../base/assert.ts';
 import type { Crc32 } from '../../base/crc32.ts';
+import { int32At } from '../../base/int32.ts';
 import { readInt64, readInt64OrNaN } from '../../base/int64.ts';
 import type { HostAddress } from '../../model/host-address.ts';
 import type { StoredMessage } from '../../model/message.ts';
@@ -134,18 +135,18 @@ export interface RecordBounds {
 export function shapeProblem(buffer: Buffer, bounds: RecordBounds, shape: RecordShape): string | undefined {
   const { position, limit } = bounds;
   if (limit - position < RECORD_SIZE_BYTES_MIN) return 'there is no room for a record';
-  const sizeBytes = buffer.readInt32BE(position);
-  const magicCode = buffer.readInt32BE(position + MAGIC_CODE_POSITION);
+  const sizeBytes = int32At(buffer, position);
+  const magicCode = int32At(buffer, position + MAGIC_CODE_POSITION);
   if (magicCode !== MAGIC_CODE_V1 && magicCode !== MAGIC_CODE_V2) return `the magic code is ${hex(magicCode)}`;
   if (sizeBytes < RECORD_SIZE_BYTES_MIN) return `the size is ${sizeBytes}, less than a record can have`;
   if (sizeBytes > limit - position) return `the size is ${sizeBytes}, but only ${limit - position} bytes are left`;
   const end = position + sizeBytes;
-  const hosts = hostsSizeBytes(buffer.readInt32BE(position + SYS_FLAG_POSITION));
+  const hosts = hostsSizeBytes(int32At(buffer, position + SYS_FLAG_POSITION));
   const bodyPosition = position + BODY_POSITION_LESS_HOSTS + hosts;
   const topicSizeBytes = topicLengthSizeBytes(magicCode);
   if (bodyPosition + topicSizeBytes + PROPERTIES_LENGTH_SIZE_BYTES > end)
     return `the size ${sizeBytes} has no room for the hosts`;
-  const bodyLength = buffer.readInt32BE(position + BODY_LENGTH_POSITION_LESS_HOSTS + hosts);
+  const bodyLength = int32At(buffer, position + BODY_LENGTH_POSITION_LESS_HOSTS + hosts);
   const topicPosition = bodyPosition + bodyLength + topicSizeBytes;
   if (bodyLength < 0 || topicPosition + PROPERTIES_LENGTH_SIZE_BYTES > end) return `the body length is ${bodyLength}`;
   const topicLength =
@@ -169,7 +170,7 @@ export function shapeProblem(buffer: Buffer, bounds: RecordBounds, shape: Record
 /** Says whether the stored CRC is that of the body. */
 export function isBodyIntact(buffer: Buffer, position: number, shape: RecordShape, crc32: Crc32): boolean {
   const { bodyPosition, bodyLength } = shape;
-  const stored = buffer.readInt32BE(position + BODY_CRC_POSITION);
+  const stored = int32At(buffer, position + BODY_CRC_POSITION);
   return (crc32(buffer, bodyPosition, bodyLength) & BODY_CRC_MASK) === stored;
 }
 

@@ -230,6 +230,13 @@ export class ConsumeQueue {
 
   /** Units that are not durable yet were written a moment ago, so the file's page is in memory and a read does not wait. */
   #recordEndAtSync(queueOffset: number): number {
+    if (queueOffset >= this.#memoryOffset) {
+      const chunk = this.#chunkOf(queueOffset);
+      const { arena } = this.#shared;
+      const slab = arena.slabOf(chunk);
+      const position = arena.position(chunk, queueOffset % CHUNK_UNITS);
+      return physicalOffsetAt(slab, position) + sizeBytesAt(slab, position);
+    }
     const unit = this.unitAtSync(queueOffset);
     return unit.physicalOffset + unit.sizeBytes;
   }

@@ -6,6 +6,7 @@ import { ownCopy } from '../../base/own-copy.ts';
 import { getProperty, PropertyName } from '../../model/message-properties.ts';
 import { SCHEDULE_TOPIC } from '../../model/names.ts';
 import type { DelayLevels } from './delay-levels.ts';
+import type { StoredProperties } from './stored-properties.ts';
 
 /** Hashes remembered before the memory is emptied; tags are few in practice, and a hash is cheap to make again. */
 const REMEMBERED_TAGS_MAX = 10_000;
@@ -28,6 +29,12 @@ export class TagsCodes {
     }
     const tags = getProperty(properties, PropertyName.TAGS);
     return tags === undefined ? 0 : this.#hashOf(tags);
+  }
+
+  /** The same of a record, from its bytes. */
+  ofStored(topic: string, properties: StoredProperties, storeTimestampMs: number): number {
+    if (topic === SCHEDULE_TOPIC) return this.of(topic, properties.text, storeTimestampMs);
+    return properties.tagsEnd === 0 ? 0 : properties.hashOf(properties.tagsStart, properties.tagsEnd);
   }
 
   #hashOf(tags: string): number {

@@ -3,6 +3,7 @@
 
 import { javaStringHash } from '../../base/java-string-hash.ts';
 import { NAME_VALUE_SEPARATOR, PropertyName, PROPERTY_SEPARATOR } from '../../model/message-properties.ts';
+import type { StoredProperties } from '../dispatch/stored-properties.ts';
 
 /** Java: MessageConst.INDEX_KEY_TYPE, INDEX_UNIQUE_TYPE, INDEX_TAG_TYPE. */
 export type IndexType = 'K' | 'U' | 'T';
@@ -63,6 +64,21 @@ export class MessageKeyHashes {
     if (uniqueEnd > 0) this.#add(hashRange(properties, uniqueStart, uniqueEnd, seed));
     if (keysEnd > 0) this.#addKeys(properties, keysStart, keysEnd, seed);
     if (tagsEnd > 0) this.#add(hashRange(properties, tagsStart, tagsEnd, javaStringHash(TAG_PREFIX, seed)));
+  }
+
+  /** The same of a record, from its bytes. */
+  takeStored(topic: string, properties: StoredProperties): void {
+    this.count = 0;
+    const { buffer, uniqueKeyStart, uniqueKeyEnd, keysEnd, tagsStart, tagsEnd } = properties;
+    const seed = this.#seedOf(topic);
+    if (uniqueKeyEnd > 0) this.#add(properties.hashOf(uniqueKeyStart, uniqueKeyEnd, seed));
+    let keyStart = properties.keysStart;
+    for (let at = keyStart; at <= keysEnd; at++) {
+      if (at < keysEnd && buffer[at] !== SPACE) continue;
+      if (at > keyStart) this.#add(properties.hashOf(keyStart, at, seed));
+      keyStart = at + 1;
+    }
+    if (tagsEnd > 0) this.#add(properties.hashOf(tagsStart, tagsEnd, javaStringHash(TAG_PREFIX, seed)));
   }
 
   #seedOf(topic: string): number {

@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { MessageSysFlag } from '../../model/sys-flag.ts';
+import type { StoredProperties } from '../dispatch/stored-properties.ts';
 import type { FileSystem } from '../file-system.ts';
 import { MappedFileCache } from '../mapped-file/mapped-file-cache.ts';
 import { openIndexDirectory, type SealedIndexFile } from './index-directory.ts';
@@ -166,13 +167,27 @@ export class IndexService {
 
   /** Takes the keys of a record, in the order of the log. No I/O but for writes to mapped memory, now and then. */
   add(request: IndexRequest): void {
-    const { physicalOffset } = request;
-    if (physicalOffset <= this.#dispatchedOffset) return;
-    if ((request.sysFlag & MessageSysFlag.TRANSACTION_MASK) === MessageSysFlag.TRANSACTION_ROLLBACK) return;
+    if (!this.#takes(request)) return;
+    this.#keys.take(request.topic, request.properties);
+    this.#addKeys(request);
+  }
+
+  /** The same, from the bytes of the record. */
+  addStored(record: Omit<IndexRequest, 'properties'>, properties: StoredProperties): void {
+    if (!this.#takes(record)) return;
+    this.#keys.takeStored(record.topic, properties);
+    this.#addKeys(record);
+  }
+
+  #takes({ physicalOffset, sysFlag }: { readonly physicalOffset: number; readonly sysFlag: number }): boolean {
+    if (physicalOffset <= this.#dispatchedOffset) return false;
+    return (sysFlag & MessageSysFlag.TRANSACTION_MASK) !== MessageSysFlag.TRANSACTION_ROLLBACK;
+  }
+
+  #addKeys({ physicalOffset, storeTimestampMs }: Omit<IndexRequest, 'properties'>): void {
     const keys = this.#keys;
-    keys.take(request.topic, request.properties);
     for (let index = 0; index < keys.count; index++) {
-      this.#pending.add(keys.hashes[index] as number, physicalOffset, request.storeTimestampMs);
+      this.#pending.add(keys.hashes[index] as number, physicalOffset, storeTimestampMs);
     }
     if (keys.count > 0) this.#dispatchedOffset = physicalOffset;
     if (this.#pending.count >= BATCH_COUNT) this.#writeBatch();

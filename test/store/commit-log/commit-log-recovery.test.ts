@@ -4,6 +4,7 @@ import type { CommitLog } from '../../../src/store/commit-log/commit-log.ts';
 import {
   cutLog,
   dispatchLog,
+  dispatchRequestAt,
   findLogEnd,
   readOpenFacts,
   recoverCommitLog,
@@ -78,8 +79,7 @@ async function recover(
     durableOffset: options.durableOffset,
     checkCrc: options.checkCrc ?? true,
     quarantineDirectory: QUARANTINE_DIRECTORY,
-    tagsCodeOf: (_topic, properties) => properties.length,
-    onRecord: (request) => void requests.push(request),
+    onRecord: (buffer, place) => void requests.push(dispatchRequestAt(buffer, place, place.shape.propertiesLength)),
   });
   log.setEnd(endOffset);
   return { endOffset, requests, quarantined: cut?.quarantined ?? [], log };
@@ -427,8 +427,7 @@ describe('recovery of the commit log', () => {
       commitLog: log,
       from: SEGMENT_SIZE_BYTES,
       to: offsets[50] as number,
-      tagsCodeOf: () => 0,
-      onRecord: async ({ physicalOffset }) => {
+      onRecord: async (_buffer, { physicalOffset }) => {
         await Promise.resolve();
         seen.push(physicalOffset);
       },

@@ -7,7 +7,12 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { crc32 } from '../../../src/base/crc32.ts';
 import { StoreCheckpoint } from '../../../src/store/checkpoint/store-checkpoint.ts';
-import { dispatchLog, findLogEnd, readOpenFacts } from '../../../src/store/commit-log/commit-log-recovery.ts';
+import {
+  dispatchLog,
+  dispatchRequestAt,
+  findLogEnd,
+  readOpenFacts,
+} from '../../../src/store/commit-log/commit-log-recovery.ts';
 import { decodeRecord } from '../../../src/store/commit-log/message-decoder.ts';
 import { MessageEncoder } from '../../../src/store/commit-log/message-encoder.ts';
 import { decideOpen } from '../../../src/store/commit-log/open-decision.ts';
@@ -116,8 +121,7 @@ describe('a store directory of Apache', () => {
       commitLog: log,
       from: 0,
       to: endOffset,
-      tagsCodeOf: () => 0,
-      onRecord: (request) => void requests.push(request),
+      onRecord: (buffer, place) => void requests.push(dispatchRequestAt(buffer, place, 0)),
     });
     log.setEnd(endOffset);
     expect(recordCount).toBe(puts.length);
