@@ -90,11 +90,13 @@ Outcome Populate(const Range& pages) {
 }
 
 // Zeros go through the page cache in pieces, and the kernel makes one folio of a piece: four times cheaper than a fault a
-// page. Faults may also read ahead, into folios of megabytes, of which every byte is dirty when one is.
+// page. Faults may also read ahead, into folios of megabytes, of which every byte is dirty when one is. Short ranges get
+// small folios: who asks for little at a time syncs little at a time, and a sync writes whole folios.
 Outcome Prepare(const Range& range) {
   static const uint8_t zeros[size_t{1} << 16] = {};
+  const size_t piece = std::clamp(range.length / 16, size_t{1} << 14, sizeof zeros);
   for (size_t done = 0; done < range.length;) {
-    const size_t length = std::min(sizeof zeros, range.length - done);
+    const size_t length = std::min(piece, range.length - done);
     const ssize_t count = pwrite(range.region->descriptor, zeros, length, static_cast<off_t>(range.position + done));
     if (count < 0 && errno != EINTR) return Outcome::Failed("pwrite");
     if (count > 0) done += static_cast<size_t>(count);

@@ -11,8 +11,8 @@ export interface Clock {
   nowMs(): number;
   /** Monotonic milliseconds with a fraction; only differences mean something. */
   monotonicMs(): number;
-  /** Calls `task` once after `delayMs`. A pending call does not keep the process alive. */
-  schedule(delayMs: number, task: () => void): Timer;
+  /** Calls `task` once after `delayMs`. A pending call does not keep the process alive, unless `keepsAlive` says that somebody waits. */
+  schedule(delayMs: number, task: () => void, keepsAlive?: boolean): Timer;
   /** Calls `task` once, after the input that is already waiting has been handled (the end of this turn of the loop). */
   defer(task: () => void): void;
 }
@@ -21,9 +21,9 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  schedule(delayMs, task) {
+  schedule(delayMs, task, keepsAlive = false) {
     const handle = setTimeout(task, delayMs);
-    handle.unref();
+    if (!keepsAlive) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
   defer(task) {

@@ -9,6 +9,7 @@ import { DurableOffset } from './checkpoint/durable-offset.ts';
 import { QueueCount } from './checkpoint/queue-count.ts';
 import { StoreCheckpoint } from './checkpoint/store-checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
+import { ASYNC_FLUSH_POLICY, SYNC_FLUSH_POLICY } from './commit-log/populate-ahead.ts';
 import { CommitLog } from './commit-log/commit-log.ts';
 import { LogFlush } from './commit-log/log-flush.ts';
 import { ConsumeQueueStore } from './consume-queue/consume-queue-store.ts';
@@ -207,6 +208,7 @@ class Opening {
       messageSizeBytesMax: config.messageSizeBytesMax,
       hotLogBytes: config.hotLogBytes,
       ...(fileSystem.crc32 === undefined ? {} : { crc32: fileSystem.crc32 }),
+      populatePolicy: config.flushDiskType === 'SYNC_FLUSH' ? SYNC_FLUSH_POLICY : ASYNC_FLUSH_POLICY,
       clock,
       logger,
     });

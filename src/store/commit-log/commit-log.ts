@@ -26,7 +26,7 @@ import {
   ROOM_AFTER_RECORD_BYTES,
   TOTAL_SIZE_POSITION,
 } from './message-layout.ts';
-import { PopulateAhead } from './populate-ahead.ts';
+import { ASYNC_FLUSH_POLICY, PopulateAhead, type PopulatePolicy } from './populate-ahead.ts';
 
 export type { LogView } from './log-reader.ts';
 
@@ -44,8 +44,8 @@ export interface CommitLogOptions {
   readonly mappedSegmentsMax?: number;
   /** Default: that of the file system, else zlib's. */
   readonly crc32?: Crc32;
-  /** How far ahead of the writes pages are made present under load; 0 switches it off. Default 8 MiB. */
-  readonly populateAheadBytes?: number;
+  /** When and how far ahead of the writes pages are made present. Default {@link ASYNC_FLUSH_POLICY}. */
+  readonly populatePolicy?: PopulatePolicy;
 }
 
 /** One segment, as retention sees it. */
@@ -58,7 +58,6 @@ export interface LogSegment {
 }
 
 const MAPPED_SEGMENTS_DEFAULT = 64;
-const POPULATE_AHEAD_DEFAULT_BYTES = 8 * 1024 * 1024;
 /** The next segment is asked for when this share of the tail is written. */
 const REQUEST_NEXT_SHARE = 0.5;
 const PAGE_SIZE_BYTES = 4_096;
@@ -91,8 +90,8 @@ export class CommitLog {
     const limits = { messageSizeBytesMax, segmentSizeBytes };
     this.#encoder = new MessageEncoder({ crc32: this.crc32, limits });
     this.#reader = new LogReader({ files, clock: options.clock, hotLogBytes: options.hotLogBytes });
-    const windowBytes = options.populateAheadBytes ?? POPULATE_AHEAD_DEFAULT_BYTES;
-    this.#populate = new PopulateAhead({ windowBytes, files, logger: options.logger });
+    const policy = options.populatePolicy ?? ASYNC_FLUSH_POLICY;
+    this.#populate = new PopulateAhead({ policy, files, logger: options.logger });
     this.#requestNextPosition = Math.floor(segmentSizeBytes * REQUEST_NEXT_SHARE);
   }
 

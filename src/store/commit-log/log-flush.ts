@@ -133,11 +133,14 @@ export class LogFlush {
       this.#syncForGroups();
       return;
     }
-    this.#gatherTimer ??= this.#options.clock.schedule(GATHER_MS, () => {
+    if (this.#gatherTimer !== undefined) return;
+    const onMissed = (): void => {
       this.#gatherTimer = undefined;
       this.#gathering.missed();
       if (this.#syncing === undefined && this.#groups.length > 0) this.#syncForGroups();
-    });
+    };
+    // Puts wait for it, maybe all that the process still waits for.
+    this.#gatherTimer = this.#options.clock.schedule(GATHER_MS, onMissed, true);
   }
 
   #syncForGroups(): void {

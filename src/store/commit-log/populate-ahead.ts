@@ -7,20 +7,50 @@ import type { Logger } from '../../base/logger.ts';
 import type { MappedFileQueue } from '../mapped-file/mapped-file-queue.ts';
 import type { MappedFile } from '../mapped-file/mapped-file.ts';
 
-/** Bytes between two syncs that count as load. Below, a page fault now and then is cheaper than pages made in vain. */
-const LOAD_BYTES = 1024 * 1024;
-/** What is prepared and not yet written when the next sync comes is written twice: at most this share of what is written anyway. */
-const SHARE_AHEAD = 0.25;
-/** Room for writes while a window is being made. */
-const LEAD_BYTES = 1024 * 1024;
-const WINDOW_BYTES_MIN = 2 * LEAD_BYTES;
+/** How far ahead, and when. */
+export interface PopulatePolicy {
+  /** Bytes between two syncs that count as load. Below, a page fault now and then is cheaper than pages made in vain. */
+  readonly loadBytes: number;
+  /** Room for writes while a window is being made. */
+  readonly leadBytes: number;
+  readonly windowBytesMin: number;
+  /** 0: nothing is done ahead. */
+  readonly windowBytesMax: number;
+  /** A window is so many times as large as what was written since the last sync, within the bounds. */
+  readonly windowShare: number;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** What is prepared and not yet written when a sync comes is written twice: little of it, because syncs are rare and far apart. */
+export const ASYNC_FLUSH_POLICY: PopulatePolicy = {
+  loadBytes: MIB,
+  leadBytes: MIB,
+  windowBytesMin: 2 * MIB,
+  windowBytesMax: 8 * MIB,
+  windowShare: 0.25,
+};
+
+/**
+ * Always, for the next dozen groups: everything is written twice, but a sync of blocks that were written before has nothing to
+ * tell the file system's journal, which spares it two of its four requests to the disk.
+ */
+export const SYNC_FLUSH_POLICY: PopulatePolicy = {
+  loadBytes: 0,
+  leadBytes: 64 * KIB,
+  windowBytesMin: 256 * KIB,
+  windowBytesMax: 4 * MIB,
+  windowShare: 16,
+};
+
 /** The kernel makes one folio of each piece that is aligned so. */
-const ALIGNMENT_BYTES = 64 * 1024;
+const ALIGNMENT_BYTES = 64 * KIB;
 
 const alignUp = (position: number): number => Math.ceil(position / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
 
 export class PopulateAhead {
-  readonly #windowBytesMax: number;
+  readonly #policy: PopulatePolicy;
   readonly #files: MappedFileQueue;
   readonly #logger: Logger;
   #tail: MappedFile | undefined;
@@ -38,11 +68,11 @@ export class PopulateAhead {
   /** While a window is being made: where it begins in the tail. No byte from here on may be written before {@link whenIdle}. */
   busyFromPosition = Number.POSITIVE_INFINITY;
 
-  constructor(options: { windowBytes: number; files: MappedFileQueue; logger: Logger }) {
-    this.#windowBytesMax = options.windowBytes;
+  constructor(options: { policy: PopulatePolicy; files: MappedFileQueue; logger: Logger }) {
+    this.#policy = options.policy;
     this.#files = options.files;
     this.#logger = options.logger;
-    this.#isOff = options.windowBytes === 0;
+    this.#isOff = options.policy.windowBytesMax === 0;
   }
 
   /** True while a window is being made; the tail must not change then. */
@@ -55,19 +85,22 @@ export class PopulateAhead {
     const isPrepared = this.#preparedFile === tail;
     this.#tail = tail;
     this.#loadFrom = position;
-    this.#populatedTo = isPrepared ? Math.min(this.#windowBytesMax, tail.sizeBytes) : position;
-    this.#arm(position + (isPrepared ? 0 : LOAD_BYTES));
+    this.#populatedTo = isPrepared ? Math.min(this.#policy.windowBytesMax, tail.sizeBytes) : position;
+    this.#arm(position + (isPrepared ? 0 : this.#policy.loadBytes));
   }
 
   /** A sync went by when the tail was written up to `position`: load is counted anew from there. */
   flushed(position: number): void {
     this.#loadFrom = position;
-    if (this.#populatedTo <= position) this.#arm(position + LOAD_BYTES);
+    if (this.#populatedTo <= position) this.#arm(position + this.#policy.loadBytes);
   }
 
   #arm(notBefore: number): void {
     if (this.#isOff || this.#running !== undefined) return;
-    this.triggerPosition = Math.max(notBefore, this.#populatedTo - Math.max(LEAD_BYTES, this.#windowBytes / 2));
+    this.triggerPosition = Math.max(
+      notBefore,
+      this.#populatedTo - Math.max(this.#policy.leadBytes, this.#windowBytes / 2),
+    );
   }
 
   /** Starts the next window. */
@@ -75,9 +108,11 @@ export class PopulateAhead {
     this.triggerPosition = Number.POSITIVE_INFINITY;
     const tail = this.#tail;
     if (tail === undefined || this.#isOff || this.#running !== undefined) return;
-    const from = this.#populatedTo > position ? this.#populatedTo : alignUp(position + LEAD_BYTES);
-    const shareBytes = (position - this.#loadFrom) * SHARE_AHEAD;
-    this.#windowBytes = alignUp(Math.min(this.#windowBytesMax, Math.max(WINDOW_BYTES_MIN, shareBytes)));
+    const from = this.#populatedTo > position ? this.#populatedTo : alignUp(position + this.#policy.leadBytes);
+    const shareBytes = (position - this.#loadFrom) * this.#policy.windowShare;
+    this.#windowBytes = alignUp(
+      Math.min(this.#policy.windowBytesMax, Math.max(this.#policy.windowBytesMin, shareBytes)),
+    );
     const lengthBytes = Math.min(this.#windowBytes, tail.sizeBytes - from);
     if (lengthBytes > 0) {
       this.#populatedTo = from + lengthBytes;
@@ -87,7 +122,7 @@ export class PopulateAhead {
     const next = this.#files.spares[0];
     if (next === undefined || next === this.#preparedFile) return;
     this.#preparedFile = next;
-    this.#run(next, 0, Math.min(this.#windowBytesMax, next.sizeBytes));
+    this.#run(next, 0, Math.min(this.#policy.windowBytesMax, next.sizeBytes));
   }
 
   #run(file: MappedFile, position: number, lengthBytes: number): void {

@@ -5,6 +5,7 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { hostAddress } from '../../../src/model/host-address.ts';
 import type { MessageToPut } from '../../../src/model/message.ts';
 import { CommitLog, type CommitLogOptions } from '../../../src/store/commit-log/commit-log.ts';
+import { ASYNC_FLUSH_POLICY } from '../../../src/store/commit-log/populate-ahead.ts';
 import { CrashableFileSystem } from '../../support/crashable-file-system.ts';
 
 export const LOG_DIRECTORY = '/store/commitlog';
@@ -44,7 +45,7 @@ export function openLog(
     clock: new ManualClock(STORE_TIME_MS),
     logger: silentLogger,
     hotLogBytes: SEGMENT_SIZE_BYTES,
-    populateAheadBytes: 0,
+    populatePolicy: { ...ASYNC_FLUSH_POLICY, windowBytesMax: 0 },
     ...overrides,
   });
 }

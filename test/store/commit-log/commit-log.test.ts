@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogView } from '../../../src/store/commit-log/commit-log.ts';
+import { ASYNC_FLUSH_POLICY } from '../../../src/store/commit-log/populate-ahead.ts';
 import { CorruptionError, FileSystemError, StoreError } from '../../../src/store/store-errors.ts';
 import { segmentName } from '../../../src/store/mapped-file/segment-names.ts';
 import {
@@ -15,6 +16,8 @@ import {
 } from './commit-log-fixture.ts';
 
 const pathOf = (startOffset: number): string => `${LOG_DIRECTORY}/${segmentName(startOffset)}`;
+
+const populatePolicy = { ...ASYNC_FLUSH_POLICY, windowBytesMax: 2 * 1024 * 1024 };
 
 describe('CommitLog', () => {
   it('gives back what was appended, at the offset that append told', async () => {
@@ -323,7 +326,7 @@ describe('CommitLog', () => {
   it('populates pages ahead only under load, one request at a time', async () => {
     const fileSystem = newFileSystem();
     const segmentSizeBytes = 8 * 1024 * 1024;
-    const log = await newLog(fileSystem, { segmentSizeBytes, populateAheadBytes: 2 * 1024 * 1024 });
+    const log = await newLog(fileSystem, { segmentSizeBytes, populatePolicy });
     const populates = (): number => fileSystem.trace.filter((operation) => operation.kind === 'region.prepare').length;
     await fill(log, 100, 8_000);
     expect(populates()).toBe(0);
@@ -336,7 +339,7 @@ describe('CommitLog', () => {
 
   it('writes nothing into pages that are being prepared', async () => {
     const fileSystem = newFileSystem();
-    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populateAheadBytes: 2 * 1024 * 1024 });
+    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populatePolicy });
     fileSystem.hold('region.prepare');
     const offsets: number[] = [];
     const appendAll = (): void => {
@@ -362,7 +365,7 @@ describe('CommitLog', () => {
   it('does not roll into a segment whose beginning is being prepared', async () => {
     const fileSystem = newFileSystem();
     const segmentSizeBytes = 4 * 1024 * 1024;
-    const log = await newLog(fileSystem, { segmentSizeBytes, populateAheadBytes: 2 * 1024 * 1024 });
+    const log = await newLog(fileSystem, { segmentSizeBytes, populatePolicy });
     const offsets = await fill(log, 370, 8_000);
     expect(log.endOffset).toBeLessThan(segmentSizeBytes);
     fileSystem.hold('region.prepare');
@@ -382,7 +385,7 @@ describe('CommitLog', () => {
   it('works on when populating fails', async () => {
     const fileSystem = newFileSystem();
     fileSystem.failNth('region.prepare', 1, 'ENOMEM');
-    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populateAheadBytes: 2 * 1024 * 1024 });
+    const log = await newLog(fileSystem, { segmentSizeBytes: 8 * 1024 * 1024, populatePolicy });
     const offsets = await fill(log, 600, 8_000);
     expect(await log.recordAt(offsets[599] as number)).toMatchObject({ queueOffset: 599 });
     await log.close();

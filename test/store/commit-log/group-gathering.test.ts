@@ -25,6 +25,13 @@ describe('GroupGathering', () => {
     expect(gathering.isComplete(1)).toBe(true);
   });
 
+  it('does not make a large group wait', () => {
+    const gathering = new GroupGathering();
+    gathering.synced(200, 56);
+    expect(gathering.isComplete(63)).toBe(false);
+    expect(gathering.isComplete(64)).toBe(true);
+  });
+
   it('waits less and less often when those it waits for do not come, and never gives up for good', () => {
     const gathering = new GroupGathering();
     const rests: number[] = [];
