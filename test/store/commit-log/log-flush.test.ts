@@ -102,11 +102,18 @@ describe('LogFlush', () => {
     expect(await fourth).toBe('flushed');
     expect(syncs()).toBe(2);
     // Now it does not come.
+    const { schedule } = clock;
+    const keptAlive: (boolean | undefined)[] = [];
+    clock.schedule = (delayMs, task, keepsAlive?: boolean) => {
+      keptAlive.push(keepsAlive);
+      return schedule.call(clock, delayMs, task);
+    };
     await append(log);
     const fifth = flush.whenFlushed(log.endOffset);
     clock.runDeferred();
     await settle();
     expect(syncs()).toBe(2);
+    expect(keptAlive).toContain(true);
     clock.advance(GATHER_MS);
     expect(await fifth).toBe('flushed');
     await flush.stop();
