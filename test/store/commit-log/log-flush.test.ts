@@ -102,11 +102,11 @@ describe('LogFlush', () => {
     expect(await fourth).toBe('flushed');
     expect(syncs()).toBe(2);
     // Now it does not come.
-    const { schedule } = clock;
+    const schedule = clock.schedule.bind(clock);
     const keptAlive: (boolean | undefined)[] = [];
     clock.schedule = (delayMs, task, keepsAlive?: boolean) => {
       keptAlive.push(keepsAlive);
-      return schedule.call(clock, delayMs, task);
+      return schedule(delayMs, task);
     };
     await append(log);
     const fifth = flush.whenFlushed(log.endOffset);
