@@ -10,12 +10,13 @@ import type { RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb';
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { crc32 } from '../../base/crc32.ts';
-import { describeError } from '../../base/errors.ts';
+import { describeError, errorCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { FileSystem } from '../file-system.ts';
 import { StoreError } from '../store-errors.ts';
 import type { KeyValueChange, KeyValueEntry, KeyValueOrigin, KeyValueStore } from './key-value-store.ts';
 import { checkLmdbFile } from './lmdb-file-check.ts';
+import { loadOf, LmdbRoom, type LmdbStatistics } from './lmdb-room.ts';
 
 export interface LmdbOptions {
   /** Made when missing. LMDB's two files lie in it. */
@@ -74,6 +75,9 @@ class LmdbKeyValueStore implements KeyValueStore {
   readonly origin: KeyValueOrigin;
   readonly #options: LmdbOptions;
   readonly #database: RootDatabase<Buffer, Buffer>;
+  readonly #room: LmdbRoom;
+  /** The last batch that was let in or refused: they go in one by one, in the order of the calls. */
+  #admission: Promise<unknown> = Promise.resolve();
   readonly #pending = new Set<Promise<unknown>>();
   #failure: StoreError | undefined;
   #closing: Promise<void> | undefined;
@@ -81,6 +85,8 @@ class LmdbKeyValueStore implements KeyValueStore {
   constructor(options: LmdbOptions, database: RootDatabase<Buffer, Buffer>, origin: KeyValueOrigin) {
     this.#options = options;
     this.#database = database;
+    const statistics = (): LmdbStatistics => statisticsOf(database);
+    this.#room = new LmdbRoom(options.fileSystem, `${options.directory}/${DATA_FILE}`, statistics);
     this.origin = origin;
   }
 
@@ -117,8 +123,15 @@ class LmdbKeyValueStore implements KeyValueStore {
 
   async #commit(changes: readonly KeyValueChange[]): Promise<void> {
     const rows = changes.map(({ key, value }) => ({ key: Buffer.from(key), row: value && encodeRow(key, value) }));
+    const load = loadOf(rows);
+    const admitted = this.#admission.then(() => this.#room.admit(load));
+    this.#admission = admitted.catch(() => undefined); // told to the caller, below
+    let isAdmitted = false;
     let isDone: boolean;
     try {
+      await admitted;
+      isAdmitted = true;
+      if (this.#failure !== undefined) throw this.#failure; // of a batch that was let in before
       isDone = await this.#database.batch(() => {
         for (const { key, row } of rows) {
           if (row === undefined) void this.#database.remove(key);
@@ -127,6 +140,8 @@ class LmdbKeyValueStore implements KeyValueStore {
       });
     } catch (error) {
       throw await this.#explain(error);
+    } finally {
+      if (isAdmitted) this.#room.release(load);
     }
     assert(isDone, 'a batch without a condition is done or rejected');
   }
@@ -136,7 +151,8 @@ class LmdbKeyValueStore implements KeyValueStore {
     const errno = errnoOf(cause);
     const { directory } = this.#options;
     const details = { directory, errno };
-    if (errno === ERRNO_NO_SPACE || (errno === ERRNO_IO && this.#hasLowSpace())) {
+    const isFull = errorCode(cause) === 'ERR_FS_NO_SPACE' || errno === ERRNO_NO_SPACE;
+    if (isFull || (errno === ERRNO_IO && this.#hasLowSpace())) {
       const message = `There is no room for the state tables in ${directory}; make room, they are written then.`;
       return new StoreError('ERR_STORE_NO_SPACE', message, details, { cause });
     }
@@ -214,11 +230,15 @@ function moveToQuarantine(options: LmdbOptions, reason: string): void {
 }
 
 function warnWhenFull(options: LmdbOptions, database: RootDatabase<Buffer, Buffer>): void {
-  const stats = database.getStats() as { readonly pageSize: number; readonly lastPageNumber: number };
+  const stats = statisticsOf(database);
   const usedBytes = (stats.lastPageNumber + 1) * stats.pageSize;
   const mapSizeBytes = options.mapSizeBytes ?? MAP_SIZE_BYTES;
   if (usedBytes * 100 < mapSizeBytes * MAP_USED_WARNING_PERCENT) return;
   options.logger.warn('store.state.nearly-full', { directory: options.directory, usedBytes, mapSizeBytes });
+}
+
+function statisticsOf(database: RootDatabase<Buffer, Buffer>): LmdbStatistics {
+  return database.getStats() as LmdbStatistics; // whose type says no more than that it is an object
 }
 
 function encodeRow(key: string, value: Buffer): Buffer {
