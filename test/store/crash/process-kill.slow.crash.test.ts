@@ -21,7 +21,10 @@ const program = fileURLToPath(new URL('putting-process.ts', import.meta.url));
 interface Heard {
   /** `topic queueId queueOffset` → what the body begins with. */
   readonly put: Map<string, string>;
+  /** The newest offset that is old enough to be on disk. */
   committed: number;
+  /** The newest offset that the key-value store said to be on disk. */
+  durable: number;
 }
 
 let directory: TemporaryDirectory;
@@ -58,6 +61,7 @@ async function runAndKill(round: number, prng: Prng, heard: Heard): Promise<void
 function hear(line: string, round: number, heard: Heard): void {
   const [kind, ...words] = line.split(' ');
   if (kind === 'committed') heard.committed = Math.max(heard.committed, Number(words[0]));
+  if (kind === 'durable') heard.durable = Math.max(heard.durable, Number(words[0]));
   if (kind !== 'put') return;
   const [topic, queueId, queueOffset, count, number] = words as [string, string, string, string, string];
   for (let index = 0; index < Number(count); index++) {
@@ -85,22 +89,26 @@ async function verify(store: MessageStore, heard: Heard): Promise<number> {
     }
   }
   expect([...missing]).toEqual([]);
-  expect(store.fetchOffset('kitchen', 'orders-0', 0) ?? 0).toBeGreaterThanOrEqual(heard.committed);
+  const offset = store.fetchOffset('kitchen', 'orders-0', 0) ?? 0;
+  expect(offset).toBeGreaterThanOrEqual(heard.durable);
+  expect(offset).toBeGreaterThanOrEqual(heard.committed);
   return count;
 }
 
 it(`loses nothing that was acknowledged when the process is killed ${rounds} times`, async () => {
   const prng = new Prng(Number(process.env['SEED'] ?? 1));
   let acknowledged = 0;
-  let heard: Heard = { put: new Map(), committed: 0 };
+  let durable = 0;
+  let heard: Heard = { put: new Map(), committed: 0, durable: 0 };
   for (let round = 0; round < rounds; round++) {
     if (round % ROUNDS_PER_DIRECTORY === 0) {
       acknowledged += heard.put.size;
-      heard = { put: new Map(), committed: 0 };
+      heard = { put: new Map(), committed: 0, durable: 0 };
       directory.remove();
       directory = makeTemporaryDirectory();
     }
     await runAndKill(round, prng, heard);
+    durable = Math.max(durable, heard.durable);
     // Now and then the next process has to recover alone.
     if (prng.chance(0.3) && round + 1 < rounds) continue;
     const store = await openStore({ dir: directory.path, config: killedStoreConfig(round) });
@@ -111,4 +119,5 @@ it(`loses nothing that was acknowledged when the process is killed ${rounds} tim
   acknowledged += heard.put.size;
   console.log(`${rounds} kills, ${acknowledged} acknowledged messages`);
   expect(acknowledged).toBeGreaterThan(rounds);
+  expect(durable).toBeGreaterThan(0);
 });

@@ -1,8 +1,17 @@
 // Runs in a process of its own until it is killed: puts messages as fast as it can and says which were acknowledged.
 
+import { systemClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
 import { createMessage } from '../../../src/store/create-message.ts';
+import { NodeFileSystem } from '../../../src/store/node-file-system.ts';
 import { openStore } from '../../../src/store/open-store.ts';
+import type { KeyValueChange, KeyValueStore } from '../../../src/store/state/key-value-store.ts';
+import { openLmdbKeyValueStore } from '../../../src/store/state/lmdb-key-value-store.ts';
+import { OffsetRow } from '../../../src/store/state/offset-row.ts';
+import { defaultStoreConfig } from '../../../src/store/store-config.ts';
+import type { StorePaths } from '../../../src/store/store-paths.ts';
 import type { PutMessageResult } from '../../../src/store/store-types.ts';
+import { OldCommits } from '../../support/old-commits.ts';
 import { killedStoreConfig } from './killed-store-config.ts';
 
 const dir = process.env['STORE_ROOT'] ?? '';
@@ -13,8 +22,25 @@ const QUEUES = 4;
 // A pipe is written synchronously, so what was said before the kill is heard.
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+const commits = new OldCommits(systemClock, defaultStoreConfig.offsetCommitIntervalMs);
+
+/** LMDB as the store opens it itself, but it says which offsets are durable: those may not be lost however young they are. */
+async function openKeyValues({ state, quarantine }: StorePaths): Promise<KeyValueStore> {
+  const rooms = { directory: state, quarantineDirectory: quarantine, fileSystem: new NodeFileSystem() };
+  const keyValues = await openLmdbKeyValueStore({ ...rooms, clock: systemClock, logger: silentLogger });
+  return commits.watchBatches(keyValues, sayDurable);
+}
+
+function sayDurable(changes: readonly KeyValueChange[]): void {
+  const row = new OffsetRow('orders-0', 'kitchen', 0);
+  const bytes = changes.findLast(({ key }) => key === row.key)?.value;
+  if (bytes === undefined) return;
+  if (!row.decode(bytes)) throw new Error('the row of the offsets is none');
+  say(`durable ${row.get(0)}`);
+}
+
 say('opening');
-const store = await openStore({ dir, config: killedStoreConfig(round) });
+const store = await openStore({ dir, config: killedStoreConfig(round), openKeyValues });
 say('ready');
 
 const startMs = performance.now();
@@ -39,30 +65,19 @@ async function putOn(): Promise<void> {
   }
 }
 
-/**
- * An offset must be on disk when it is 100 ms old, on a disk whose syncs are quick. Other work on the machine may make them slow,
- * and a commit may wait for one that is under way: two syncs each.
- */
-const OLD_MS = 100;
-const COMMIT_INTERVAL_MS = 25;
-let slowestSyncMs = 0;
+/** Offsets also wait for the loop and for a disk that other work keeps busy. */
 async function watchSyncs(): Promise<void> {
   for (;;) {
-    const beganMs = performance.now();
-    await Promise.all([store.flush(), new Promise((resolve) => setTimeout(resolve, 2))]);
-    slowestSyncMs = Math.max(slowestSyncMs, performance.now() - beganMs);
+    await commits.watch(() => Promise.all([store.flush(), new Promise((resolve) => setTimeout(resolve, 2))]));
   }
 }
 
-/** Committed lately, the oldest first; each says when. */
-const commits: number[] = [];
 setInterval(() => {
-  const ageMs = Math.floor(performance.now() - startMs);
-  store.commitOffset('kitchen', 'orders-0', 0, round * 1_000_000 + ageMs);
-  commits.push(ageMs);
-  const oldMs = Math.max(OLD_MS, COMMIT_INTERVAL_MS + 4 * slowestSyncMs);
-  const old = commits.findLastIndex((committedMs) => committedMs <= ageMs - oldMs);
-  if (old >= 0) say(`committed ${round * 1_000_000 + (commits.splice(0, old + 1).at(-1) ?? 0)}`);
+  const offset = round * 1_000_000 + Math.floor(performance.now() - startMs);
+  store.commitOffset('kitchen', 'orders-0', 0, offset);
+  commits.add(offset);
+  const old = commits.takeOld();
+  if (old !== undefined) say(`committed ${old}`);
 }, 5);
 
 await Promise.all([watchSyncs(), ...Array.from({ length: IN_FLIGHT }, putOn)]);

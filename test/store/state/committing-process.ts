@@ -6,23 +6,30 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { NodeFileSystem } from '../../../src/store/node-file-system.ts';
 import { openLmdbKeyValueStore } from '../../../src/store/state/lmdb-key-value-store.ts';
 import { StoreState } from '../../../src/store/state/store-state.ts';
+import { OldCommits } from '../../support/old-commits.ts';
 
+const COMMIT_INTERVAL_MS = 50;
+const commits = new OldCommits(systemClock, COMMIT_INTERVAL_MS);
 const root = process.env['STATE_ROOT'] ?? '';
 const fileSystem = new NodeFileSystem();
 const quarantineDirectory = join(root, 'cometmq/quarantine');
 const common = { fileSystem, quarantineDirectory, clock: systemClock, logger: silentLogger };
+const keyValues = await openLmdbKeyValueStore({ ...common, directory: join(root, 'cometmq/state') });
 const state = await StoreState.open({
   ...common,
-  keyValues: await openLmdbKeyValueStore({ ...common, directory: join(root, 'cometmq/state') }),
+  keyValues: commits.watchBatches(keyValues),
   configDirectory: join(root, 'config'),
-  offsetCommitIntervalMs: 50,
+  offsetCommitIntervalMs: COMMIT_INTERVAL_MS,
   offsetExportIntervalMs: 200,
 });
 
 const startMs = performance.now();
 setInterval(() => {
-  const ageMs = performance.now() - startMs;
-  for (let queueId = 0; queueId < 40; queueId++)
-    state.consumerOffsets.commit('g', 'orders', queueId, Math.floor(ageMs));
-  process.stdout.write(`${Math.max(0, Math.floor(ageMs - 100))}\n`); // every offset up to here was committed 100 ms ago
+  const offset = Math.floor(performance.now() - startMs);
+  for (let queueId = 0; queueId < 40; queueId++) state.consumerOffsets.commit('g', 'orders', queueId, offset);
+  commits.add(offset);
+  const old = commits.takeOld();
+  if (old !== undefined) process.stdout.write(`${old}\n`);
 }, 5);
+
+for (;;) await commits.watch(() => new Promise((resolve) => setTimeout(resolve, 2))); // how late timers are
