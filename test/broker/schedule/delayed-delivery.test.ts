@@ -160,6 +160,12 @@ test('what was due while the broker was down is delivered when it comes back, on
   const second = await bench({ directory });
   second.clock.jumpWallClock(60_000);
   await second.advance(3_000);
+  // What another process wrote is read on a thread, in real time.
+  await vi.waitFor(async () => {
+    await second.advance(0);
+    expect(await second.delivered()).toEqual(['one']);
+  }, 20_000);
+  await second.advance(3_000);
   expect(await second.delivered()).toEqual(['one']);
   await second.delivery.stop();
   expect(second.store.state.delayOffsets.get(1)).toBe(1);
