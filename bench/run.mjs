@@ -28,21 +28,27 @@ function compile() {
 /** Before anything is timed a case runs at least once and this long, so that its code is compiled. */
 const WARM_UP_SECONDS = 0.3;
 
+/** Says whether a run returns a promise. */
 async function warmUp(run) {
   const endMs = performance.now() + WARM_UP_SECONDS * 1_000;
-  do await run();
-  while (performance.now() < endMs);
+  let isAsync;
+  do {
+    const running = run();
+    isAsync = running instanceof Promise;
+    await running;
+  } while (performance.now() < endMs);
+  return isAsync;
 }
 
 /** One benchmark is one suite of benny's: only its store is open while it runs. */
 async function measure(benchmark) {
   const { run, end } = await benchmark.setUp();
-  await warmUp(run);
+  const isAsync = await warmUp(run);
   const isQuiet = await settle();
   // To learn what it has been given, benny calls it once and does not wait for the promise: it gets one that is over, or two runs
-  // would work on the same store at once. (It calls the set-up twice, too.)
+  // would work on the same store at once. (It calls the set-up twice, too.) What is no promise it calls without one.
   let calls = 0;
-  const over = Promise.resolve();
+  const over = isAsync ? Promise.resolve() : undefined;
   const counted = () => (++calls > 1 ? run() : over);
   const given = Promise.resolve(counted);
   let result;
