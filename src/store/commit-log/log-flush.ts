@@ -1,7 +1,8 @@
 // Makes the log durable, and is the only one that says so: the flushed offset moves after a sync that succeeded and never
 // otherwise. ASYNC_FLUSH: a sync each interval while there is something new. SYNC_FLUSH: one sync covers everything that arrived
-// while the one before was running, and what GroupGathering finds worth waiting for. The first failure is final: the kernel may have dropped the pages, and a second sync would
-// report success for data that is lost (Java: CommitLog.GroupCommitService, FlushRealTimeService).
+// while the one before was running, and what GroupGathering finds worth waiting for. The first failure is final: the kernel may have
+// dropped the pages, and a second sync would report success for data that is lost (Java: CommitLog.GroupCommitService,
+// FlushRealTimeService).
 
 import { assert } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';

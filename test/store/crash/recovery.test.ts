@@ -13,6 +13,15 @@ async function forgetWhatIsDurable({ fileSystem }: SimulatedMachine): Promise<vo
   for (const file of ['checkpoint', 'cometmq/durable-offset']) await fileSystem.remove(`/store/${file}`);
 }
 
+/** The next machine, after an open without anything known to be durable that was cut short at its n-th operation. */
+async function cutShort(killed: SimulatedMachine, at: number, how: CrashKind): Promise<SimulatedMachine> {
+  await forgetWhatIsDurable(killed);
+  const { fileSystem } = killed;
+  fileSystem.crashAt(fileSystem.operationCount + at, how);
+  await killed.run(killed.open(config));
+  return killed.next(how);
+}
+
 describe('a deleted topic', () => {
   it('stays deleted when the consume queues are built again from the log', async () => {
     const machine = new SimulatedMachine({ seed: 1 });
@@ -89,11 +98,7 @@ describe('recovery', () => {
       const machine = new SimulatedMachine({ seed: at });
       await putMany(machine, await opened(machine, { flushDiskType: 'SYNC_FLUSH' }), 30);
       const killed = machine.next('kill');
-      await forgetWhatIsDurable(killed);
-      const { fileSystem } = killed;
-      fileSystem.crashAt(fileSystem.operationCount + at, how);
-      await killed.run(killed.open(config));
-      const next = killed.next(how);
+      const next = await cutShort(killed, at, how);
       const again = await opened(next);
       expect({ at, max: again.maxOffset('orders', 0) }).toEqual({ at, max: 30 });
       expect(await bodies(next, again)).toEqual(numbers(30));
@@ -130,11 +135,7 @@ describe('recovery', () => {
         await putMany(machine, store, 3);
         const killed = machine.next('kill');
         killed.forgetState();
-        await forgetWhatIsDurable(killed);
-        const { fileSystem } = killed;
-        fileSystem.crashAt(fileSystem.operationCount + at, how);
-        await killed.run(killed.open(config));
-        const next = killed.next(how);
+        const next = await cutShort(killed, at, how);
         const again = await opened(next);
         const found = await bodies(next, again);
         // A power cut may take records that nobody synced: then the log tells of the topic as it was before.
